@@ -1,0 +1,1 @@
+"""All that makes, keeps and loads a model: encoding, training, evaluation, artifacts and stepping."""

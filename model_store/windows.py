@@ -1,0 +1,153 @@
+"""The stored form of an event, the window rule and the session rule: one definition for training and serving.
+
+An event enters a window as one packed row of `ROW_BYTES` bytes (`EVENT_ROW`). Strings become
+fingerprints (parts of XXH3-64), so a window can be encoded again by any later model, whatever
+its vocabulary. Absent strings have the fingerprint 0.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from producers.events import EVENT_TYPES, Event
+
+SESSION_GAP_MS: Final = 30 * 60_000
+
+EVENT_ROW: Final = np.dtype(
+    [
+        ("event_low", "<u4"),
+        ("event_high", "<u2"),
+        ("time_low", "<u4"),
+        ("time_high", "<u2"),
+        ("item_low", "<u4"),
+        ("item_high", "<u2"),
+        ("category", "<u4"),
+        ("session", "<u2"),
+        ("log_price", "<f2"),
+        ("event_type", "u1"),
+    ]
+)
+ROW_BYTES: Final = EVENT_ROW.itemsize
+EVENT_FINGERPRINT_BYTES: Final = 6
+
+_pack: Final = struct.Struct("<IHIHIHIHeB").pack
+_TYPE_CODES: Final = {event_type: code for code, event_type in enumerate(EVENT_TYPES)}
+
+Rows = npt.NDArray[np.void]
+
+
+def fingerprint(text: str | None, bits: int) -> int:
+    """Return ``bits`` bits of XXH3-64 of ``text``; 0 means absent, and no text maps to it."""
+    if text is None:
+        return 0
+    value: int = xxhash.xxh3_64_intdigest(text.encode()) & ((1 << bits) - 1)
+    return value or 1
+
+
+def item_fingerprint(item_id: str | None) -> int:
+    """Return the 48-bit fingerprint under which an item stands in a row and in a vocabulary."""
+    return fingerprint(item_id, 48)
+
+
+def category_fingerprint(category: str | None) -> int:
+    """Return the 32-bit fingerprint under which a category stands in a row and in a vocabulary."""
+    return fingerprint(category, 32)
+
+
+def pack_row(event: Event) -> bytes:
+    """Return the `ROW_BYTES` bytes of ``event``. The price is kept as float16 of log(1 + price), absent as NaN."""
+    event_fingerprint = fingerprint(event.event_id, 48)
+    item = item_fingerprint(event.item_id)
+    time_ms = event.event_time_ms
+    return _pack(
+        event_fingerprint & 0xFFFFFFFF,
+        event_fingerprint >> 32,
+        time_ms & 0xFFFFFFFF,
+        time_ms >> 32,
+        item & 0xFFFFFFFF,
+        item >> 32,
+        category_fingerprint(event.category),
+        fingerprint(event.session_id, 16),
+        math.nan if event.price is None else math.log1p(event.price),
+        _TYPE_CODES[event.event_type],
+    )
+
+
+def rows_of(packed: bytes | Iterable[bytes]) -> Rows:
+    """Return ``packed`` rows as a read-only array of `EVENT_ROW`, shape [events]."""
+    whole = packed if isinstance(packed, bytes) else b"".join(packed)
+    return np.frombuffer(whole, dtype=EVENT_ROW)
+
+
+def row_times_ms(rows: Rows) -> npt.NDArray[np.int64]:
+    """Return the event times in Unix milliseconds, the shape of ``rows``."""
+    return rows["time_low"].astype(np.int64) | (rows["time_high"].astype(np.int64) << 32)
+
+
+def row_items(rows: Rows) -> npt.NDArray[np.uint64]:
+    """Return the item fingerprints, the shape of ``rows``; 0 where there is no item."""
+    return rows["item_low"].astype(np.uint64) | (rows["item_high"].astype(np.uint64) << np.uint64(32))
+
+
+def row_time_ms(packed: bytes, index: int) -> int:
+    """Return the event time of one row of a packed window, in Unix milliseconds."""
+    start = index * ROW_BYTES + EVENT_FINGERPRINT_BYTES
+    return int.from_bytes(packed[start : start + 6], "little")
+
+
+def starts_session(rows: Rows, previous: Rows) -> npt.NDArray[np.bool_]:
+    """Tell which of ``rows`` start a session, each seen after its row of ``previous``.
+
+    Where both events name a session, a new one starts when the names differ; elsewhere, when
+    the gap is over `SESSION_GAP_MS`. A first event has no previous row and always starts one:
+    the caller knows which those are.
+    """
+    named = (rows["session"] != 0) & (previous["session"] != 0)
+    gap_ms = row_times_ms(rows) - row_times_ms(previous)
+    return np.where(named, rows["session"] != previous["session"], gap_ms > SESSION_GAP_MS)
+
+
+def kept_after_overflow(window_size: int) -> int:
+    """Return how many of a full window's newest events stay when the next event comes.
+
+    The oldest half goes, and the state is rebuilt from zero over the rest. So the kept state always
+    equals the network run over the kept window, at about two steps an event on average.
+    """
+    return window_size - max(1, window_size // 2)
+
+
+def contains_event(packed: bytes, event_row: bytes) -> bool:
+    """Tell whether a packed window holds an event with the id of ``event_row``."""
+    wanted = event_row[:EVENT_FINGERPRINT_BYTES]
+    at = packed.find(wanted)
+    while at >= 0:
+        if at % ROW_BYTES == 0:
+            return True
+        at = packed.find(wanted, at + 1)
+    return False
+
+
+def insert_position(packed: bytes, time_ms: int) -> int:
+    """Return the place that keeps a packed window in order of event time, behind equal times."""
+    position = len(packed) // ROW_BYTES
+    while position and row_time_ms(packed, position - 1) > time_ms:
+        position -= 1
+    return position
+
+
+def inserted(packed: bytes, event_row: bytes, window_size: int) -> tuple[bytes, int, bool]:
+    """Return a packed window with one more event: (window, the event's place, whether the oldest half went)."""
+    count = len(packed) // ROW_BYTES
+    overflows = count >= window_size
+    if overflows:
+        packed = packed[-kept_after_overflow(window_size) * ROW_BYTES :] if window_size > 1 else b""
+    position = insert_position(packed, row_time_ms(event_row, 0))
+    at = position * ROW_BYTES
+    return packed[:at] + event_row + packed[at:], position, overflows

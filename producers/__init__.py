@@ -1,0 +1,1 @@
+"""All that makes events: the contract, log readers, the simulator, replay, and the HTTP collector."""
