@@ -1,0 +1,3 @@
+from foreclick.cli import main
+
+main()

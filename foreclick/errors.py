@@ -1,0 +1,40 @@
+"""What can go wrong in the room that a person types into.
+
+ForeclickError
+├── SettingsError        a setting is unknown, malformed or out of range
+└── ServiceError         an embedded Kafka or Valkey cannot be started or reached
+    ├── DownloadMissing  a file that `foreclick services fetch` brings is not there, or is not the pinned one
+    ├── PortTaken        another program listens where the service should
+    ├── DiskFull         the data directory's disk has no room
+    └── ForeignData      the data directory holds something that is not the service's
+"""
+
+from __future__ import annotations
+
+
+class ForeclickError(Exception):
+    """The base of all errors here; its text names the cure and is shown to the person as it is."""
+
+
+class SettingsError(ForeclickError):
+    """A setting is unknown, malformed or out of range."""
+
+
+class ServiceError(ForeclickError):
+    """An embedded service cannot be started, or a server cannot be reached."""
+
+
+class DownloadMissing(ServiceError):
+    """A file that `foreclick services fetch` brings is not there, or is not the pinned one."""
+
+
+class PortTaken(ServiceError):
+    """Another program listens on the port that was asked for."""
+
+
+class DiskFull(ServiceError):
+    """The disk under the data directory has no room left."""
+
+
+class ForeignData(ServiceError):
+    """The data directory holds something that the service did not put there."""
