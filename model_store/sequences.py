@@ -1,0 +1,214 @@
+"""From a log of events to what a network learns from: the event table, its windows, labels and parts in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from model_store.errors import TrainingError
+from model_store.specification import ACTION_NAMES
+from model_store.windows import (
+    SESSION_GAP_MS,
+    Rows,
+    category_fingerprint,
+    item_fingerprint,
+    kept_after_overflow,
+    pack_row,
+    row_times_ms,
+    rows_of,
+    starts_session,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from producers.events import Event
+
+MASKED: Final = -1
+_NONE: Final = len(ACTION_NAMES) - 1
+_INNER_QUANTILES: Final = (0.001, 0.999)
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class EventTable:
+    """The events of a log in order of user, then of time: ``rows`` [E], and ``user`` [E], a number for each.
+
+    ``item_ids`` and ``category_names`` give the text of each fingerprint. Of two texts with the same
+    fingerprint the one that sorts first is kept.
+    """
+
+    rows: Rows
+    user: Ints
+    item_ids: Mapping[int, str]
+    category_names: Mapping[int, str]
+
+    @classmethod
+    def from_events(cls, events: Iterable[Event]) -> EventTable:
+        """Return the table of ``events``, in any order.
+
+        Of a user's events with one id the first in time stays.
+        """
+        packed = bytearray()
+        numbers: dict[str, int] = {}
+        users: list[int] = []
+        item_ids: dict[int, str] = {}
+        category_names: dict[int, str] = {}
+        for event in events:
+            packed += pack_row(event)
+            users.append(numbers.setdefault(event.user_id, len(numbers)))
+            if event.item_id is not None:
+                _keep_first(item_ids, item_fingerprint(event.item_id), event.item_id)
+            if event.category is not None:
+                _keep_first(category_names, category_fingerprint(event.category), event.category)
+        rows, user = rows_of(bytes(packed)), np.array(users, np.int64)
+        order = np.lexsort((row_times_ms(rows), user))
+        return cls(rows[order], user[order], item_ids, category_names)._without_repeats()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def times_ms(self) -> Ints:
+        """The event times [E], Unix milliseconds."""
+        return row_times_ms(self.rows)
+
+    def where(self, kept: Mask) -> EventTable:
+        """Return the table of the events in ``kept`` [E]."""
+        return replace(self, rows=self.rows[kept], user=self.user[kept])
+
+    def starts_user(self) -> Mask:
+        """Tell which events [E] are the first of their user."""
+        starts: Mask = np.diff(self.user, prepend=-1) != 0
+        return starts
+
+    def _without_repeats(self) -> EventTable:
+        identity = self.rows["event_low"].astype(np.uint64) | (
+            self.rows["event_high"].astype(np.uint64) << np.uint64(32)
+        )
+        order = np.lexsort((np.arange(len(self)), identity, self.user))
+        repeated = (np.diff(identity[order]) == 0) & (np.diff(self.user[order]) == 0)
+        kept = np.ones(len(self), bool)
+        kept[order[1:][repeated]] = False
+        return self.where(kept)
+
+
+class Windows(NamedTuple):
+    """Windows over a table, [W] each: where one starts, how many events it holds, and which of them are new.
+
+    The events before ``new_from`` (counted in the window) were the newest of an earlier window too.
+    """
+
+    start: Ints
+    length: Ints
+    new_from: Ints
+
+
+def windows_of(table: EventTable, window_size: int) -> Windows:
+    """Return the contexts that serving sees of ``table``: each event is new in exactly one window."""
+    first = np.flatnonzero(table.starts_user())
+    counts = np.diff(np.append(first, len(table)))
+    place = np.arange(len(table)) - np.repeat(first, counts)
+    # a window of one event is emptied by the next one
+    dropped = window_size - kept_after_overflow(window_size) if window_size > 1 else 1
+    start = np.where(place < window_size, 0, ((place - window_size) // dropped + 1) * dropped)
+    start += np.repeat(first, counts)
+    opens = np.flatnonzero((np.diff(start, prepend=-1) != 0) | table.starts_user())
+    ends = np.append(opens[1:], len(table))
+    return Windows(start[opens], ends - start[opens], opens - start[opens])
+
+
+class Labels(NamedTuple):
+    """What follows each event of a table, [E] each.
+
+    ``next_action`` is an index of `ACTION_NAMES`, or `MASKED` where the session could still go on past
+    the end of the known time. ``next_event`` is the place of the next event in the table if that is in
+    the same session, else `MASKED`. ``gap_ms`` is the time to the user's next event, in whatever
+    session, or, where ``returned`` is False, to the end of the known time.
+    """
+
+    next_action: Ints
+    next_event: Ints
+    gap_ms: Ints
+    returned: Mask
+
+
+def labels_of(table: EventTable, until_ms: int | None) -> Labels:
+    """Return the labels of a table that holds all events before ``until_ms``; None: no user comes again."""
+    following = np.roll(np.arange(len(table)), -1)
+    returned = ~np.roll(table.starts_user(), -1)
+    same_session = returned & ~starts_session(table.rows[following], table.rows)
+    times_ms = table.times_ms
+    end_ms = int(times_ms.max(initial=0)) if until_ms is None else until_ms
+    # a broken clock may stand after the end of the known time
+    gap_ms = np.maximum(np.where(returned, times_ms[following], end_ms) - times_ms, 0)
+    ended = returned | (until_ms is None) | (gap_ms >= SESSION_GAP_MS)
+    next_action = np.where(ended, _NONE, MASKED)
+    next_action[same_session] = table.rows["event_type"][following[same_session]]
+    return Labels(next_action, np.where(same_session, following, MASKED), gap_ms, returned)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a log: the events known in it, which of them are ``scored`` [E], and where its time ends.
+
+    Events that are not scored are only the history of the others. ``until_ms`` is None where times are
+    only an order and each user's sequence is whole.
+    """
+
+    table: EventTable
+    scored: Mask
+    until_ms: int | None
+
+
+def time_at_share(times_ms: Ints, share: float) -> int:
+    """Return the moment at ``share`` of the time that ``times_ms`` span.
+
+    Times that lie farther outside the middle 99.8 % than those span are broken clocks, and left out.
+    """
+    if not len(times_ms):
+        raise TrainingError("the log holds no event: check its format and its rejected lines")
+    low, high = np.quantile(times_ms, _INNER_QUANTILES)
+    inside = times_ms[np.abs(times_ms - (low + high) / 2) <= 1.5 * (high - low)]
+    first, last = int(inside.min()), int(inside.max())
+    return first + round(share * (last - first))
+
+
+def part_between(table: EventTable, from_share: float, to_share: float, *, timed: bool) -> Part:
+    """Return the part from ``from_share`` to ``to_share`` of the time of ``table``.
+
+    Without real times, of the users in the order of their first events; each stays whole. A share of
+    1 includes the last event.
+    """
+    if not timed:
+        return _part_of_users(table, from_share, to_share)
+    times_ms = table.times_ms
+    until_ms = time_at_share(times_ms, to_share) + (to_share >= 1)
+    known = times_ms < until_ms if to_share < 1 else np.ones(len(table), bool)
+    scored = (
+        times_ms[known] >= time_at_share(times_ms, from_share)
+        if from_share > 0
+        else np.ones(known.sum(), bool)
+    )
+    return Part(table.where(known), scored, until_ms)
+
+
+def _part_of_users(table: EventTable, from_share: float, to_share: float) -> Part:
+    first = np.flatnonzero(table.starts_user())
+    counts = np.diff(np.append(first, len(table)))
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(table.times_ms[first], kind="stable")] = np.arange(len(first))
+    inside = (rank >= round(from_share * len(first))) & (rank < round(to_share * len(first)))
+    part = table.where(np.repeat(inside, counts))
+    return Part(part, np.ones(len(part), bool), None)
+
+
+def _keep_first(texts: dict[int, str], fingerprint: int, text: str) -> None:
+    known = texts.get(fingerprint)
+    if known is None or text < known:
+        texts[fingerprint] = text
