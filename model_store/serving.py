@@ -1,0 +1,212 @@
+"""A trained model as the live path uses it: NumPy and faiss only, one event at a time, on whole batches.
+
+A `ServedModel` holds no state of any user and changes nothing that is handed to it, so threads may share it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from model_store.encoder import ENCODER_FILE, Encoder, Inputs
+from model_store.errors import FileCorruptError
+from model_store.item_index import ApproximateIndex, ExactIndex, load_item_index
+from model_store.specification import (
+    NETWORK_FILE,
+    NetworkSpecification,
+    Weights,
+    load_specification,
+    load_weights,
+)
+from model_store.stepping import Floats, cell_from_weights
+from model_store.survival import Survival
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from model_store.artifacts import ModelStore
+
+_LEAST_SQUARED_LENGTH = np.float32(1e-12)  # as in keras.layers.UnitNormalization
+
+
+@dataclass(frozen=True)
+class Heads:
+    """What a model says after each event of a batch; None where the model has no such head.
+
+    ``next_action`` float32[batch, actions] are probabilities in the order of `ServedModel.action_names`;
+    ``hazard`` float32[batch, bins] is what `ServedModel.survival` reads; ``query`` float32[batch, dimensions]
+    are the unit vectors that `ServedModel.next_items` reads.
+    """
+
+    next_action: Floats | None
+    hazard: Floats | None
+    query: Floats | None
+
+
+class ServedModel:
+    """One version of a model, ready to score. `load_served_model` makes it from an artifact."""
+
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        fingerprint: int,
+        specification: NetworkSpecification,
+        weights: Weights,
+        encoder: Encoder,
+        index: ExactIndex | ApproximateIndex,
+    ) -> None:
+        """Take the parts of an artifact. ``fingerprint``, 32 bits, tells apart models whose states differ."""
+        self.name = name
+        self.version = version
+        self.fingerprint = fingerprint
+        self.specification = specification
+        self.window_size = specification.window_size
+        self.action_names = specification.action_names
+        self.encoder = encoder
+        self.index = index
+        self.survival = _survival(specification)
+        self._cell = cell_from_weights(specification.cell, weights)
+        self._item_vectors = weights["item_vectors"]
+        self._event_type_vectors = weights["event_type_vectors"]
+        self._category_vectors = weights["category_vectors"]
+        self._item_scale = np.float32(specification.item_logit_scale)
+        self._head_kernel, self._head_bias = _joined_heads(specification, weights)
+        self._query_of_item = weights["query_kernel"][specification.units :]
+
+    @property
+    def state_units(self) -> int:
+        """How many numbers a user's hidden state holds."""
+        return self._cell.state_units
+
+    def zero_state(self, batch: int) -> Floats:
+        """Return the state before a window's first event, float32[batch, state_units]."""
+        return np.zeros((batch, self.state_units), np.float32)
+
+    def step(self, state: Floats, inputs: Inputs) -> Floats:
+        """Return the states after one more event of each user, float32[batch, state_units].
+
+        The result is in the form in which states are stored, so that a batch's end changes nothing.
+        """
+        return self._cell.step(state, self._read(inputs))
+
+    def heads(self, state: Floats, inputs: Inputs) -> Heads:
+        """Return what the model says in the states behind the events of ``inputs``."""
+        actions, bins = len(self.action_names), len(self.specification.hazard_edges_ms)
+        outputs = state @ self._head_kernel  # float32[batch, actions + bins + dimensions]
+        outputs += self._head_bias
+        query = self._item_vectors[inputs.item] @ self._query_of_item
+        query += outputs[:, actions + bins :]
+        return Heads(
+            _softmax(outputs[:, :actions]),
+            _sigmoid(outputs[:, actions : actions + bins]) if bins else None,
+            _normalised(query),
+        )
+
+    def next_items(self, query: Floats, k: int) -> tuple[npt.NDArray[np.int64], Floats]:
+        """Return the ``k`` best next items of each query and their logits, best first.
+
+        The indices, int64[batch, k'], are those of `Encoder.items` and never 0; the logits,
+        float32[batch, k'], are the cosine times the model's scale. k' is smaller than ``k`` only where
+        the catalogue is.
+        """
+        indices, cosines = self.index.search(query, k)
+        cosines *= self._item_scale
+        return indices, cosines
+
+    def _read(self, inputs: Inputs) -> Floats:
+        """Return what the cell reads, float32[batch, input units]: the three vectors and the numbers."""
+        specification = self.specification
+        read = np.empty((len(inputs.item), specification.input_dimensions), np.float32)
+        items = specification.item_dimensions
+        types = items + specification.event_type_dimensions
+        categories = types + specification.category_dimensions
+        read[:, :items] = self._item_vectors[inputs.item]
+        read[:, items:types] = self._event_type_vectors[inputs.event_type]
+        read[:, types:categories] = self._category_vectors[inputs.category]
+        read[:, categories:] = inputs.numeric
+        return read
+
+
+def load_served_model(
+    store: ModelStore, name: str, version: str, *, exact: bool = False, search_threads: int = 1
+) -> ServedModel:
+    """Return one version of a model, its files verified against their manifest.
+
+    ``exact`` asks for exact next items whatever the catalogue's size. ``search_threads`` holds for all of
+    faiss in this process: one, since a worker scales by processes. Raises `ArtifactError`.
+    """
+    faiss.omp_set_num_threads(search_threads)
+    return served_model_in(store.path(name, version), name, version, exact=exact)
+
+
+def served_model_in(directory: Path, name: str, version: str, *, exact: bool = False) -> ServedModel:
+    """Return the model whose files stand in ``directory``, without verifying a manifest.
+
+    Raises `FileAbsentError` or `FileCorruptError`.
+    """
+    specification = load_specification(directory)
+    weights = load_weights(directory, specification)
+    broken = sorted(key for key, value in weights.items() if not np.isfinite(value).all())
+    if broken:
+        raise FileCorruptError(f"{directory} holds numbers that are not finite in {', '.join(broken)}")
+    encoder = Encoder.load(directory)
+    if (len(encoder.items), len(encoder.categories)) != (
+        specification.item_count,
+        specification.category_count,
+    ):
+        raise FileCorruptError(f"{directory} holds the encoder of another network: train the model again")
+    index = load_item_index(directory, weights["item_vectors"], exact=exact)
+    fingerprint = _fingerprint(directory, weights)
+    return ServedModel(name, version, fingerprint, specification, weights, encoder, index)
+
+
+def _fingerprint(directory: Path, weights: Weights) -> int:
+    """Return 32 bits of XXH3-64 of all that decides a hidden state: the network, its weights, its encoder."""
+    digest = xxhash.xxh3_64((directory / NETWORK_FILE).read_bytes() + (directory / ENCODER_FILE).read_bytes())
+    for name in sorted(weights):
+        digest.update(np.ascontiguousarray(weights[name]).data)
+    return int(digest.intdigest() & 0xFFFFFFFF) or 1
+
+
+def _survival(specification: NetworkSpecification) -> Survival | None:
+    if specification.churn_horizon_ms is None or not specification.hazard_edges_ms:
+        return None
+    return Survival(specification.hazard_edges_ms, specification.churn_horizon_ms)
+
+
+def _joined_heads(specification: NetworkSpecification, weights: Weights) -> tuple[Floats, Floats]:
+    """Return what all heads do with the state as one kernel [units, outputs] and one bias [outputs]."""
+    heads = ["action", *(["hazard"] if specification.hazard_edges_ms else []), "query"]
+    kernels = [weights[f"{head}_kernel"][: specification.units] for head in heads]
+    biases = [weights[f"{head}_bias"] for head in heads]
+    return np.concatenate(kernels, axis=1), np.concatenate(biases)
+
+
+def _softmax(logits: Floats) -> Floats:
+    """Return the probabilities of each row. ``logits`` is overwritten."""
+    logits -= logits.max(axis=1, keepdims=True)
+    np.exp(logits, out=logits)
+    logits /= logits.sum(axis=1, keepdims=True)
+    return logits
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    """Return 1 / (1 + exp(-x)) as 0.5 tanh(x / 2) + 0.5, which cannot overflow."""
+    halved: Floats = logits * np.float32(0.5)
+    np.tanh(halved, out=halved)
+    halved *= np.float32(0.5)
+    halved += np.float32(0.5)
+    return halved
+
+
+def _normalised(vectors: Floats) -> Floats:
+    """Return ``vectors``, overwritten, each of length 1."""
+    squared = np.einsum("bd,bd->b", vectors, vectors)
+    vectors /= np.sqrt(np.maximum(squared, _LEAST_SQUARED_LENGTH))[:, None]
+    return vectors
