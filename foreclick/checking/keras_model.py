@@ -1,0 +1,78 @@
+"""The Keras model of an artifact, called on whole windows. Of the checker, this alone loads TensorFlow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model_store.encoder import Encoder
+from model_store.specification import KERAS_FILE, load_specification
+from model_store.windows import rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class SavedModel:
+    """``model.keras`` with the encoder and the item vectors that belong to it.
+
+    ``item_vectors`` is float64[items, dimensions], of length 1; ``item_index`` gives an item's row.
+    """
+
+    def __init__(self, artifact: Path) -> None:
+        """Load the model of the directory ``artifact``. Raises ModelStoreError where a file is missing."""
+        import keras
+        import tensorflow as tf
+
+        self.specification = load_specification(artifact)
+        self.encoder = Encoder.load(artifact)
+        self.item_index = {item: index for index, item in enumerate(self.encoder.items) if index}
+        model = keras.saving.load_model(artifact / KERAS_FILE, compile=False)
+        vectors = model.get_layer("item_vectors").get_weights()[0].astype(np.float64)
+        self.item_vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        self._call = tf.function(
+            lambda inputs: model(inputs, training=False),
+            input_signature=[_signature(tf, self.specification.numeric_features)],
+        )
+
+    def last_outputs(self, windows: Sequence[Sequence[bytes]]) -> dict[str, npt.NDArray[np.float32]]:
+        """Return each head behind the last event of each window of packed rows: [windows, …]."""
+        lengths = np.array([len(window) for window in windows])
+        padded = self._padded(windows, lengths)
+        outputs = self._call(padded)
+        last = (np.arange(len(windows)), lengths - 1)
+        return {name: values.numpy()[last] for name, values in outputs.items()}
+
+    def _padded(
+        self, windows: Sequence[Sequence[bytes]], lengths: npt.NDArray[np.int64]
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Return the encoded windows, zeros on the right: int32 and float32 [windows, longest, …].
+
+        Encodes all windows in one call, which is `Encoder.encode_window` of each.
+        """
+        rows = rows_of(row for window in windows for row in window)
+        has_previous = np.ones(len(rows), np.bool_)
+        has_previous[np.cumsum(lengths) - lengths] = False
+        inputs = self.encoder.encode(rows, np.roll(rows, 1), has_previous)
+        present = np.arange(lengths.max()) < lengths[:, None]  # bool[windows, longest]
+        arrays = {
+            "item": inputs.item,
+            "event_type": inputs.event_type,
+            "category": inputs.category,
+            "numeric": inputs.numeric,
+        }
+        padded = {}
+        for name, values in arrays.items():
+            padded[name] = np.zeros((*present.shape, *values.shape[1:]), values.dtype)
+            padded[name][present] = values
+        return padded
+
+
+def _signature(tf: Any, numeric_features: int) -> dict[str, Any]:
+    """Return one signature for every batch, so that the function is traced once."""
+    index = tf.TensorSpec((None, None), tf.int32)
+    numeric = tf.TensorSpec((None, None, numeric_features), tf.float32)
+    return {"item": index, "event_type": index, "category": index, "numeric": numeric}

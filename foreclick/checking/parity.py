@@ -1,0 +1,160 @@
+"""How far the predictions of a run are from the saved Keras model itself, called on whole windows.
+
+The windows are those of `window_rule`, padded on the right; nothing of the incremental path is used.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from foreclick.checking.keras_model import SavedModel
+from foreclick.checking.topics import SourcePosition
+from model_store.windows import pack_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from foreclick.checking.predictions import SeenPrediction
+    from foreclick.checking.window_rule import Ruling
+    from producers.events import Event
+
+_BATCH: Final = 512
+_LARGEST_HAZARD: Final = 1.0 - 2.0**-24  # a float32 sigmoid may round to 1
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The largest differences over ``compared`` predictions: of probabilities, churn and item scores.
+
+    A difference is NaN where a prediction lacks a head that the model has, or the other way round.
+    """
+
+    compared: int
+    next_action: float
+    churn: float
+    next_items: float
+
+    @property
+    def max_abs_diff(self) -> float:
+        """The largest of the three; NaN if one is."""
+        worst = (self.next_action, self.churn, self.next_items)
+        return math.nan if any(math.isnan(one) for one in worst) else max(worst)
+
+
+def parity(rulings: Iterable[Ruling], predictions: Iterable[SeenPrediction], artifact: Path) -> Parity:
+    """Compare every prediction, repeated ones too, with the model saved in the directory ``artifact``.
+
+    A prediction of a record that must not be scored is left to the accounts. Raises ModelStoreError
+    where the artifact is not whole.
+    """
+    model = SavedModel(artifact)
+    windows = {ruling.position: ruling.window for ruling in rulings if ruling.outcome == "scored"}
+    pairs = [
+        (windows[position], prediction)
+        for prediction in predictions
+        if (position := SourcePosition.parse(prediction.prediction_id)) in windows
+    ]
+    packed: dict[int, bytes] = {}
+    worst = np.zeros(3)
+    for start in range(0, len(pairs), _BATCH):
+        batch = pairs[start : start + _BATCH]
+        rows = [_packed_window(window, packed) for window, _ in batch]
+        differences = _differences(model, rows, [prediction for _, prediction in batch])
+        worst = np.maximum(worst, differences)  # NaN wins
+    return Parity(len(pairs), *worst.tolist())
+
+
+def _packed_window(window: tuple[Event, ...], packed: dict[int, bytes]) -> list[bytes]:
+    """Return the rows of a window; an event stands in many windows, and each is packed once."""
+    for event in window:
+        if id(event) not in packed:
+            packed[id(event)] = pack_row(event)
+    return [packed[id(event)] for event in window]
+
+
+def _differences(
+    model: SavedModel, windows: Sequence[Sequence[bytes]], predictions: Sequence[SeenPrediction]
+) -> npt.NDArray[np.float64]:
+    """Return the largest differences of a batch: next action, churn, next items; float64[3]."""
+    outputs = model.last_outputs(windows)
+    names = model.specification.action_names
+    actions = np.array(
+        [
+            [np.nan] * len(names)
+            if prediction.next_action is None or prediction.next_action.keys() != set(names)
+            else [prediction.next_action[name] for name in names]
+            for prediction in predictions
+        ]
+    )
+    return np.array(
+        [
+            np.abs(actions - outputs["next_action"]).max(),
+            _churn_difference(model, outputs.get("hazard"), predictions),
+            _items_difference(model, outputs["query"], predictions),
+        ]
+    )
+
+
+def _churn_difference(
+    model: SavedModel, hazard: npt.NDArray[np.float32] | None, predictions: Sequence[SeenPrediction]
+) -> float:
+    horizon_ms = model.specification.churn_horizon_ms
+    if hazard is None or horizon_ms is None:
+        return 0.0 if all(prediction.churn is None for prediction in predictions) else math.nan
+    stated = np.array(
+        [
+            np.nan
+            if prediction.churn is None or prediction.churn.horizon_ms != horizon_ms
+            else prediction.churn.probability
+            for prediction in predictions
+        ]
+    )
+    expected = silent_until(hazard, model.specification.hazard_edges_ms, horizon_ms)
+    return float(np.abs(stated - expected).max())
+
+
+def silent_until(
+    hazard: npt.NDArray[np.float32], edges_ms: Sequence[int], until_ms: int
+) -> npt.NDArray[np.float64]:
+    """Return P(no event until ``until_ms``), float64[batch], from a hazard [batch, bins].
+
+    Each whole bin that passes leaves 1 - hazard of the users; a part of a bin, that to the power of
+    the part. The last bin is open, in stretches as long as the bin before it.
+    """
+    silent = np.ones(len(hazard))
+    last = len(edges_ms) - 1
+    for index, start_ms in enumerate(edges_ms):
+        length_ms = edges_ms[index + 1] - start_ms if index < last else start_ms - edges_ms[index - 1]
+        passed = max(0.0, (until_ms - start_ms) / length_ms)
+        if index < last:
+            passed = min(1.0, passed)
+        survives = 1.0 - np.minimum(hazard[:, index].astype(np.float64), _LARGEST_HAZARD)
+        silent *= survives**passed
+    return silent
+
+
+def _items_difference(
+    model: SavedModel, query: npt.NDArray[np.float32], predictions: Sequence[SeenPrediction]
+) -> float:
+    """Return the largest difference between a stated score and scale * cosine of the model's query."""
+    places, items, stated = [], [], []
+    for place, prediction in enumerate(predictions):
+        if prediction.next_items is None:
+            return math.nan
+        for item in prediction.next_items:
+            if item.item_id not in model.item_index:
+                return math.nan
+            places.append(place)
+            items.append(model.item_index[item.item_id])
+            stated.append(item.score)
+    if not items:
+        return 0.0
+    vectors = model.item_vectors[items]
+    cosine = np.einsum("id,id->i", query[places].astype(np.float64), vectors)
+    return float(np.abs(np.array(stated) - model.specification.item_logit_scale * cosine).max())

@@ -1,0 +1,126 @@
+"""The independent reader: sees every prediction and dead letter as it arrives, as any outsider would."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from typing import Final, Self, cast
+
+import msgspec
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+
+from foreclick.checking.accounts import SOURCE_HEADER
+from foreclick.checking.predictions import SeenPrediction, read_prediction
+from foreclick.demo.errors import DemoError
+
+_POLL_S: Final = 0.05
+_KEPT_PREDICTIONS: Final = 200
+
+
+class Observer:
+    """Reads the two output topics in a thread of its own, from their beginning.
+
+    `seen_at_ms` maps the id of a source record to the wall time, in Unix milliseconds, at which its
+    prediction or dead letter was first seen here. Use it as a context manager.
+    """
+
+    def __init__(
+        self,
+        kafka: str,
+        topics: Mapping[str, int],
+        client_settings: Mapping[str, str],
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        """Take the brokers and the ``topics`` to read, with how many partitions each has."""
+        self.seen_at_ms: dict[str, float] = {}
+        self.recent: deque[SeenPrediction] = deque(maxlen=_KEPT_PREDICTIONS)
+        self.records = 0
+        self._now_s = now_s
+        self._failure: str | None = None
+        self._stopped = threading.Event()
+        self._consumer = Consumer(
+            {
+                **client_settings,
+                "bootstrap.servers": kafka,
+                "group.id": "foreclick-demo-observer",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+            }
+        )
+        self._partitions = [
+            TopicPartition(topic, partition, OFFSET_BEGINNING)
+            for topic, count in topics.items()
+            for partition in range(count)
+        ]
+        self._thread = threading.Thread(target=self._read, name="demo-observer", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._consumer.assign(self._partitions)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+        self._consumer.close()
+
+    def __len__(self) -> int:
+        """Return how many source records have been seen to end."""
+        return len(self.seen_at_ms)
+
+    def wait_for(
+        self, wanted: Collection[str], patience_s: float, on_progress: Callable[[], None] | None = None
+    ) -> int:
+        """Return how many of ``wanted`` are still unseen: 0, or more after ``patience_s`` without progress.
+
+        Raises `DemoError` when the topics cannot be read.
+        """
+        unseen = set(wanted)
+        last_progress_s = time.monotonic()
+        while unseen and time.monotonic() - last_progress_s < patience_s:
+            self._stopped.wait(_POLL_S)
+            self.check()
+            if on_progress is not None:
+                on_progress()
+            found = {one for one in unseen if one in self.seen_at_ms}
+            if found:
+                unseen -= found
+                last_progress_s = time.monotonic()
+        return len(unseen)
+
+    def check(self) -> None:
+        """Raise `DemoError` when the topics could not be read."""
+        if self._failure is not None:
+            raise DemoError(f"the predictions cannot be read: {self._failure}")
+
+    def _read(self) -> None:
+        while not self._stopped.is_set():
+            message = self._consumer.poll(_POLL_S)
+            if message is None:
+                continue
+            error = message.error()
+            if error is None:
+                self._take(message)
+            elif error.code() != KafkaError._PARTITION_EOF and not error.retriable():
+                self._failure = str(error)
+                return
+
+    def _take(self, message: Message) -> None:
+        self.records += 1
+        source = _dead_letter_source(message)
+        if source is None:
+            try:
+                prediction = read_prediction(message.value())
+            except msgspec.DecodeError:
+                return  # the checker counts what is unreadable
+            self.recent.append(prediction)
+            source = prediction.prediction_id
+        self.seen_at_ms.setdefault(source, self._now_s() * 1000)
+
+
+def _dead_letter_source(message: Message) -> str | None:
+    headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+    source = dict(headers).get(SOURCE_HEADER)
+    return None if source is None else source.decode(errors="replace")
