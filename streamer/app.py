@@ -1,0 +1,193 @@
+"""The worker: a Faust app whose agent feeds fetched batches to the pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import aclosing, closing
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import faust
+from faust.types import TP, EventT
+
+from model_store.serving import ServedModel
+from streamer.config import WorkerConfig
+from streamer.errors import StreamerError
+from streamer.pipeline import Pipeline
+from streamer.profile import Profile
+from streamer.publishing import KafkaPublisher
+from streamer.records import FetchedBatch, SourcePartition
+from streamer.reload import ModelWatcher, load_champion
+from streamer.rendering import RenderingSettings
+from streamer.scorer import Scorer
+from streamer.scoring import ScoringSettings
+from streamer.security import aiokafka_security
+from streamer.tally import Tally
+from streamer.topics import topic_ids
+from streamer.transport import BatchConsumer
+from streamer.window_store import RedisWindowStore
+
+logger = logging.getLogger(__name__)
+
+DRAIN_TIMEOUT_S = 5.0
+MAX_POLL_INTERVAL_MS = 120_000
+REQUEST_TIMEOUT_MS = 40_000
+
+
+class StreamerApp(faust.App):
+    """A Faust app that owns the pipeline. See `streamer.transport.BatchApp` for what it promises."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self.config = config
+        self.security_settings = aiokafka_security(config.kafka_security)
+        self.consumer_settings = _consumer_settings(config)
+        self.tally = Tally()
+        self.profile = Profile()
+        self._pipeline: Pipeline | None = None
+        self._topic_id = ""
+        super().__init__(
+            config.consumer_group,
+            broker=[f"foreclick://{address}" for address in config.kafka.split(",")],
+            datadir=Path(tempfile.gettempdir()) / f"{config.consumer_group}-data",
+            store="memory://",
+            broker_session_timeout=config.session_timeout_ms / 1000,
+            broker_heartbeat_interval=config.heartbeat_ms / 1000,
+            broker_commit_interval=1.0,
+            stream_buffer_maxsize=config.max_batches_in_flight,
+            stream_wait_empty=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            web_enabled=False,
+        )
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline of this worker; it stands once the app has started."""
+        if self._pipeline is None:
+            raise StreamerError("the worker's pipeline stands only once the app has started")
+        return self._pipeline
+
+    async def take_over(self, generations: Mapping[int, int]) -> Mapping[int, int | None]:
+        """Own the partitions, each from the offset that its states in Redis have reached."""
+        sources = {number: SourcePartition(self._topic_id, number) for number in generations}
+        starts = await self.pipeline.start_offsets(sources)
+        for number, source in sources.items():
+            self.pipeline.assign(source, starts[number], generations[number])
+        logger.info("owns partitions %s", sorted(sources))
+        return starts
+
+    async def give_up(self) -> None:
+        """Let batches in flight end, then own nothing."""
+        if self._pipeline is not None:
+            await self._pipeline.revoke(DRAIN_TIMEOUT_S)
+
+    async def on_start(self) -> None:
+        """Load the model, connect, and set the pipeline up, before any partition is assigned."""
+        config = self.config
+        topics = (config.events_topic, config.predictions_topic, config.dead_letters_topic)
+        ids = await asyncio.to_thread(topic_ids, config.kafka, config.kafka_security, topics)
+        self._topic_id = ids[config.events_topic]
+        model = await asyncio.to_thread(
+            load_champion, config.model_store, config.model_name, config.model_alias
+        )
+        logger.info("model %s %s serves", model.name, model.version)
+        self._pipeline = await self._connect(model)
+        self.add_future(self._pipeline.run())
+        await super().on_start()
+
+    async def _connect(self, model: ServedModel) -> Pipeline:
+        config = self.config
+        rendering = RenderingSettings(config.next_items_count, config.churn_alert_level)
+        scoring = ScoringSettings(config.allowed_lateness_ms, rendering)
+        scorer = Scorer(model, scoring, config.max_batch_events, _now_ms, self.profile)
+        self.add_context(closing(scorer))
+        watcher = ModelWatcher(
+            scorer,
+            config.model_store,
+            config.model_name,
+            config.model_alias,
+            config.reload_interval_ms,
+        )
+        self.add_future(watcher.run())
+        publisher = await self.add_async_context(
+            KafkaPublisher.connected(
+                config.kafka,
+                config.predictions_topic,
+                config.dead_letters_topic,
+                config.publish_timeout_ms,
+                self.security_settings,
+            )
+        )
+        store = RedisWindowStore.connect(
+            config.redis_url,
+            config.redis_prefix,
+            config.state_ttl_ms,
+            config.redis_timeout_ms,
+            config.redis_options,
+        )
+        await self.add_async_context(aclosing(store))
+        limit = config.max_batches_in_flight
+        return Pipeline(store, scorer, publisher, self._seek, limit, self.tally, self.profile)
+
+    async def _seek(self, partition: int, offset: int | None) -> int:
+        consumer = cast(BatchConsumer, self.consumer)
+        return await consumer.read_on_from(TP(self.config.events_topic, partition), offset)
+
+
+def build_app(config: WorkerConfig) -> StreamerApp:
+    """Return the app whose agent feeds every fetched batch to the pipeline, and acks it behind its write."""
+    app = StreamerApp(config)
+    events = app.topic(config.events_topic, schema=_FetchedBatches())
+
+    @app.agent(events, name="score")
+    async def score(stream: Any) -> None:
+        async for event in stream.noack().events():
+            await app.pipeline.submit(event.value, partial(_ack, event))
+
+    return app
+
+
+def run_worker(config: WorkerConfig) -> None:
+    """Run a worker until it is told to stop (SIGTERM, Ctrl-C). Exits the process: 0 when it was told to."""
+    app = build_app(config)
+    faust.Worker(app, loglevel=config.log_level, redirect_stdouts=False).execute_from_commandline()
+
+
+class _FetchedBatches(faust.Schema[None, FetchedBatch]):
+    """Passes a `FetchedBatch` on as it is: decoding is the pipeline's step 2, not Faust's."""
+
+    def loads_key(self, _app: Any, _message: Any, **_: Any) -> None:
+        """Return None: a batch has no key of its own."""
+
+    def loads_value(self, _app: Any, message: Any, **_: Any) -> FetchedBatch:
+        """Return the batch."""
+        batch: FetchedBatch = message.value
+        return batch
+
+
+def _ack(event: EventT[Any]) -> None:
+    event.ack()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _consumer_settings(config: WorkerConfig) -> dict[str, Any]:
+    return {
+        "bootstrap_servers": config.kafka,
+        "group_id": config.consumer_group,
+        "group_instance_id": config.group_instance_id,
+        "max_poll_records": config.max_batch_events,
+        "max_partition_fetch_bytes": config.fetch_max_bytes,
+        "session_timeout_ms": config.session_timeout_ms,
+        "heartbeat_interval_ms": config.heartbeat_ms,
+        "rebalance_timeout_ms": 2 * config.session_timeout_ms,
+        "max_poll_interval_ms": MAX_POLL_INTERVAL_MS,
+        "request_timeout_ms": REQUEST_TIMEOUT_MS,
+    }

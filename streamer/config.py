@@ -1,0 +1,60 @@
+"""What a worker must be told. Defaults stand in `foreclick.settings`, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerConfig:
+    """Everything that a worker needs to know.
+
+    ``kafka_security`` holds librdkafka's names (``security.protocol``, ``sasl.username``, …) and
+    serves every Kafka client of the worker; ``redis_options`` are the
+    Redis client's own (password, TLS files). ``state_ttl_ms`` is counted from a user's last write.
+    """
+
+    kafka: str
+    redis_url: str
+    topic_prefix: str
+    consumer_group: str
+    model_store: Path
+    model_name: str
+    model_alias: str
+    redis_prefix: str
+    state_ttl_ms: int
+    allowed_lateness_ms: int
+    next_items_count: int
+    churn_alert_level: float
+    reload_interval_ms: int
+    max_batch_events: int
+    max_batches_in_flight: int
+    fetch_max_bytes: int
+    publish_timeout_ms: int
+    redis_timeout_ms: int
+    session_timeout_ms: int
+    heartbeat_ms: int
+    web_port: int
+    log_level: str = "info"
+    kafka_security: Mapping[str, str] = field(default_factory=dict, repr=False)
+    redis_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    group_instance_id: str | None = None
+    profile: bool = False
+
+    @property
+    def events_topic(self) -> str:
+        """The topic that the worker reads."""
+        return f"{self.topic_prefix}.events"
+
+    @property
+    def predictions_topic(self) -> str:
+        """The topic to which every prediction goes."""
+        return f"{self.topic_prefix}.predictions"
+
+    @property
+    def dead_letters_topic(self) -> str:
+        """The topic to which every record goes that is not an event."""
+        return f"{self.topic_prefix}.dead-letters"

@@ -1,0 +1,36 @@
+"""What can go wrong on the live path. Each error says whose move it is."""
+
+from __future__ import annotations
+
+
+class StreamerError(Exception):
+    """Base of every error that the live path raises itself."""
+
+
+class StoreUnavailable(StreamerError):
+    """Redis did not answer in time, or refused. Transient: the batch is tried again."""
+
+
+class StaleOwner(StreamerError):
+    """The partition's offset in Redis is not the one that a batch was built on.
+
+    Another worker owns the partition, or Redis lost its newest writes. What is in flight for
+    the partition is dropped, and reading goes on from ``actual`` (None: from the beginning).
+    """
+
+    def __init__(self, expected: int | None, actual: int | None) -> None:
+        super().__init__(f"the partition's state is at offset {actual}, not at {expected}")
+        self.expected = expected
+        self.actual = actual
+
+
+class PublishFailed(StreamerError):
+    """The brokers did not acknowledge a record in time. Nothing that depends on it was written."""
+
+
+class TopicMissing(StreamerError):
+    """A topic that the worker needs does not exist. `foreclick topics create` makes it."""
+
+
+class ModelUnavailable(StreamerError):
+    """There is no model that can be served. `foreclick train` makes one."""

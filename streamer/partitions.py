@@ -1,0 +1,78 @@
+"""What the pipeline knows of one owned partition, and the order that its batches keep."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from dataclasses import dataclass, field
+
+from streamer.memory import PartitionMemory
+from streamer.records import FetchedBatch, SourcePartition
+
+
+class Dropped(Exception):
+    """The batch's partition was closed: what becomes of the batch is somebody else's to say."""
+
+
+@dataclass
+class Stages:
+    """How far one batch has come. The batch behind it waits for each stage in turn."""
+
+    queued: asyncio.Event = field(default_factory=asyncio.Event)
+    published: asyncio.Event = field(default_factory=asyncio.Event)
+    written: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def finish(self) -> None:
+        """Let the batch behind go on, whatever became of this one."""
+        self.queued.set()
+        self.published.set()
+        self.written.set()
+
+
+class Partition:
+    """One owned partition. Closed for good when it is revoked or must be read again from elsewhere.
+
+    ``written`` is the offset that Redis has confirmed; None before the first write.
+    """
+
+    def __init__(self, source: SourcePartition, written: int | None, generation: int) -> None:
+        self.source = source
+        self.written = written
+        self.memory = PartitionMemory()
+        self.closed = False
+        self._generation = generation
+        self._position = written or 0
+        self._boundaries: list[int | None] = [written]
+        self._newest = Stages()
+        self._newest.finish()
+
+    def accept(self, batch: FetchedBatch) -> FetchedBatch | None:
+        """Return the part of ``batch`` that is due, and expect what lies behind it; None if it is stale."""
+        if self.closed or batch.generation != self._generation or batch.next_offset <= self._position:
+            return None
+        first = bisect_left(batch.records, self._position, key=lambda record: record.offset)
+        self._position = batch.next_offset
+        self._boundaries.append(batch.next_offset)
+        if first == 0:
+            return batch
+        return FetchedBatch(batch.partition, batch.records[first:], batch.generation)
+
+    def line_up(self) -> tuple[Stages, Stages]:
+        """Return the stages of the batch before, and those of the caller's batch, now the newest."""
+        before, self._newest = self._newest, Stages()
+        return before, self._newest
+
+    async def turn(self, stage: asyncio.Event) -> None:
+        """Wait for ``stage`` of the batch before. Raises `Dropped` when the partition is closed by then."""
+        await stage.wait()
+        if self.closed:
+            raise Dropped
+
+    def boundaries(self) -> set[int | None]:
+        """Return the offsets at which Redis may stand: the one confirmed and those still to be written."""
+        return set(self._boundaries)
+
+    def confirm(self, reached: int) -> None:
+        """Note that Redis stands at ``reached``."""
+        self.written = reached
+        del self._boundaries[: self._boundaries.index(reached)]

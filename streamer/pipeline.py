@@ -1,0 +1,185 @@
+"""The life of an event, from a fetched record batch to a prediction, in the order that loses nothing.
+
+1. the transport hands in one fetched batch of one partition;
+2. decode; 3. read the users' states; 4. and 5. windows, states and heads, in the scoring thread;
+6. publish and await the acks; 7. write the states and the offset in one guarded step; 8. done.
+
+Batches overlap: each step runs while its neighbours run for other batches. Within a partition every step
+keeps the batches' order. A batch is done only after its write; whatever dies before, the partition goes on
+from the offset in Redis and publishes the same ids again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+from streamer.decoding import decode_batch
+from streamer.errors import StaleOwner, StoreUnavailable
+from streamer.memory import Slot
+from streamer.partitions import Dropped, Partition, Stages
+from streamer.profile import Profile
+from streamer.publishing import Publisher
+from streamer.records import DecodedBatch, FetchedBatch, SourcePartition
+from streamer.scorer import Scorer
+from streamer.scoring import ScoredBatch
+from streamer.state import unpack_state
+from streamer.tally import Tally
+from streamer.window_store import WindowStore
+
+logger = logging.getLogger(__name__)
+
+Seek = Callable[[int, int | None], Awaitable[int]]
+Answer = TypeVar("Answer")
+STORE_RETRY_LIMIT_S = 60.0
+
+
+class Pipeline:
+    """Runs batches through the steps. `run` must be running while batches are submitted.
+
+    ``seek`` moves the reading of a partition to an offset (None: its beginning) and returns the
+    generation that batches read from there carry.
+    """
+
+    def __init__(
+        self,
+        store: WindowStore,
+        scorer: Scorer,
+        publisher: Publisher,
+        seek: Seek,
+        max_batches_in_flight: int,
+        tally: Tally,
+        profile: Profile | None = None,
+    ) -> None:
+        self._store = store
+        self._scorer = scorer
+        self._publisher = publisher
+        self._seek = seek
+        self._capacity = asyncio.Semaphore(max_batches_in_flight)
+        self._tally = tally
+        self._profile = profile or Profile()
+        self._partitions: dict[int, Partition] = {}
+        self._tasks = asyncio.TaskGroup()
+        self._in_flight: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Work until cancelled. What no retry can cure ends the run with its error."""
+        async with self._tasks as tasks:
+            tasks.create_task(self._scorer.run())
+
+    async def start_offsets(self, sources: Mapping[int, SourcePartition]) -> dict[int, int | None]:
+        """Return the offset at which each newly owned partition goes on; None before its first write."""
+        offsets = await asyncio.gather(*map(self._offset, sources.values()))
+        return dict(zip(sources, offsets, strict=True))
+
+    def assign(self, source: SourcePartition, written: int | None, generation: int) -> None:
+        """Own the partition from ``written`` on; batches of other generations are ignored."""
+        self._partitions[source.partition] = Partition(source, written, generation)
+
+    async def revoke(self, timeout_s: float) -> None:
+        """Own nothing any more. What is in flight may end within ``timeout_s``; the rest is dropped."""
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=timeout_s)
+        for partition in self._partitions.values():
+            partition.closed = True
+        self._partitions.clear()
+
+    async def submit(self, batch: FetchedBatch, done: Callable[[], None]) -> None:
+        """Take ``batch`` in, waiting while too many are in flight. ``done`` is called behind its write."""
+        await self._capacity.acquire()
+        partition = self._partitions.get(batch.partition)
+        due = partition.accept(batch) if partition is not None else None
+        if partition is None or due is None:
+            self._capacity.release()
+            return
+        before, stages = partition.line_up()
+        task = self._tasks.create_task(self._live(partition, due, before, stages, done))
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
+
+    async def _live(
+        self,
+        partition: Partition,
+        batch: FetchedBatch,
+        before: Stages,
+        stages: Stages,
+        done: Callable[[], None],
+    ) -> None:
+        try:
+            await self._steps(partition, batch, before, stages)
+            done()
+        except Dropped:
+            logger.info("a batch of partition %d was dropped", batch.partition)
+        except StaleOwner as stale:
+            await self._read_on_from(partition, stale)
+        finally:
+            stages.finish()
+            self._capacity.release()
+
+    async def _steps(self, partition: Partition, batch: FetchedBatch, before: Stages, stages: Stages) -> None:
+        # No await stands between here and the claim in _read: batches claim their users in order.
+        with self._profile.measure("decode"):
+            decoded = decode_batch(batch, partition.source)
+        slots = await self._read(partition, decoded)
+        await partition.turn(before.queued)
+        scoring = self._scorer.score(decoded, slots)
+        stages.queued.set()
+        scored = await scoring
+        await partition.turn(before.published)
+        await self._publisher.publish(scored)
+        stages.published.set()
+        await partition.turn(before.written)
+        await self._write(partition, scored)
+        partition.memory.release(slots)
+        self._profile.events += len(batch.records)
+        self._tally.count(scored)
+
+    async def _read(self, partition: Partition, decoded: DecodedBatch) -> Mapping[bytes, Slot]:
+        users = dict.fromkeys(user for user, _, _ in decoded.events)
+        slots, missing = partition.memory.claim(users)
+        expected = partition.boundaries()
+        snapshot = await self._patiently(lambda: self._store.read(partition.source, missing))
+        if partition.closed:
+            raise Dropped
+        if snapshot.offset not in expected | partition.boundaries():
+            raise StaleOwner(partition.written, snapshot.offset)
+        with self._profile.measure("read"):
+            for user, record in zip(missing, snapshot.states, strict=True):
+                slots[user].state = unpack_state(record)
+        return slots
+
+    async def _write(self, partition: Partition, scored: ScoredBatch) -> None:
+        await self._patiently(
+            lambda: self._store.write(partition.source, partition.written, scored.next_offset, scored.states)
+        )
+        partition.confirm(scored.next_offset)
+
+    async def _read_on_from(self, partition: Partition, stale: StaleOwner) -> None:
+        """Drop what is in flight for the partition, and read on from where Redis stands."""
+        if partition.closed:
+            return
+        partition.closed = True
+        number = partition.source.partition
+        logger.warning("partition %d: %s; reading on from there", number, stale)
+        generation = await self._seek(number, stale.actual)
+        if self._partitions.get(number) is partition:
+            self.assign(partition.source, stale.actual, generation)
+
+    async def _offset(self, source: SourcePartition) -> int | None:
+        return await self._patiently(lambda: self._store.offset(source))
+
+    async def _patiently(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Await ``call``, again while Redis is unavailable, for at most `STORE_RETRY_LIMIT_S`."""
+        waited_s, pause_s = 0.0, 0.05
+        while True:
+            try:
+                return await call()
+            except StoreUnavailable as error:
+                if waited_s >= STORE_RETRY_LIMIT_S:
+                    raise
+                logger.warning("%s Trying again in %.2f s.", error, pause_s)
+            await asyncio.sleep(pause_s)
+            waited_s += pause_s
+            pause_s = min(2 * pause_s, 2.0)

@@ -1,0 +1,76 @@
+"""What travels along the live path: fetched records, decoded events, dead letters, and their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from producers.events import Event
+
+
+class SourceRecord(Protocol):
+    """One record as a Kafka client hands it over; ``timestamp`` is in Unix milliseconds."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True)
+class SourcePartition:
+    """One partition of the events topic. A topic made anew has a new ``topic_id``."""
+
+    topic_id: str
+    partition: int
+
+    def record_id(self, offset: int) -> str:
+        """Return the id of what becomes of the record at ``offset``."""
+        return f"{self.topic_id}-{self.partition}-{offset}"
+
+
+@dataclass(frozen=True)
+class FetchedBatch:
+    """Records of one partition, in order of offset, from one fetch.
+
+    ``generation`` counts the seeks of the partition: a batch of an older one is stale.
+    """
+
+    partition: int
+    records: Sequence[SourceRecord]
+    generation: int
+
+    @property
+    def next_offset(self) -> int:
+        """The offset behind the batch's last record."""
+        return self.records[-1].offset + 1
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A record that got no prediction, and why."""
+
+    record: SourceRecord
+    reason: str
+    detail: str
+
+
+class KeyedEvent(NamedTuple):
+    """A record that is an event. ``user`` is the record's key, the event's user_id in UTF-8."""
+
+    user: bytes
+    record: SourceRecord
+    event: Event
+
+
+@dataclass
+class DecodedBatch:
+    """Step 2 of an event's life: which records are events, and which are dead letters."""
+
+    source: SourcePartition
+    next_offset: int
+    events: list[KeyedEvent] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    duplicate_events: int = 0

@@ -1,0 +1,88 @@
+"""Watches the model store: a promoted version is loaded and warmed beside the hot path, then swapped in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import numpy as np
+from model_store.artifacts import ModelStore
+
+from model_store.errors import ArtifactError
+from model_store.recompute import states_of_windows
+from model_store.serving import ServedModel, load_served_model
+from model_store.windows import pack_row, rows_of
+from producers.events import Event, EventType
+from streamer.errors import ModelUnavailable
+from streamer.scorer import Scorer
+
+logger = logging.getLogger(__name__)
+
+
+def load_champion(root: Path, name: str, alias: str) -> ServedModel:
+    """Return the version of ``name`` that ``alias`` points at, warmed. Raises `ModelUnavailable`."""
+    store = ModelStore(root)
+    try:
+        model = load_served_model(store, name, store.resolve(name, alias))
+    except ArtifactError as error:
+        raise ModelUnavailable(f"{error} (`foreclick train` makes a model)") from error
+    _warm(model)
+    return model
+
+
+class ModelWatcher:
+    """Swaps a promoted model into the scorer. A version that cannot be loaded is refused, the old stays."""
+
+    def __init__(self, scorer: Scorer, root: Path, name: str, alias: str, interval_ms: int) -> None:
+        self._scorer = scorer
+        self._root = root
+        self._name = name
+        self._alias = alias
+        self._interval_s = interval_ms / 1000
+        self._refused: str | None = None
+
+    async def run(self) -> None:
+        """Look at the alias every interval, until cancelled."""
+        while True:
+            await asyncio.sleep(self._interval_s)
+            await self.look()
+
+    async def look(self) -> None:
+        """Swap once, if the alias points at another version than the one that serves."""
+        try:
+            version = ModelStore(self._root).resolve(self._name, self._alias)
+        except ArtifactError as error:
+            self._refuse(str(error))
+            return
+        if version == self._scorer.model.version or version == self._refused:
+            return
+        try:
+            model = await asyncio.to_thread(load_champion, self._root, self._name, self._alias)
+        except ModelUnavailable as error:
+            self._refuse(version, error)
+            return
+        self._scorer.swap(model)
+        self._refused = None
+        logger.info("model %s %s serves from here on", model.name, model.version)
+
+    def _refuse(self, what: str, error: Exception | None = None) -> None:
+        """Log once that ``what`` is refused."""
+        if what != self._refused:
+            self._refused = what
+            served = self._scorer.model.version
+            logger.error("promoted model refused: %s; %s goes on serving", error or what, served)
+
+
+def _warm(model: ServedModel) -> None:
+    """Run every part of ``model`` once, so that its first event is not its slowest."""
+    event = Event(
+        event_id="warm", user_id="warm", event_type=EventType.VIEW, event_time_ms=2**40, item_id="warm"
+    )
+    row = pack_row(event)
+    rows = rows_of(row)
+    heads = model.heads(
+        states_of_windows(model, [row]), model.encoder.encode(rows, rows, np.zeros(1, dtype=np.bool_))
+    )
+    if heads.query is not None:
+        model.next_items(heads.query, 1)

@@ -1,0 +1,83 @@
+"""The scoring thread: takes every batch that is ready, scores them together, and takes the next ones.
+
+No batch waits for a timer: a lone event is scored at once, a backlog in large groups.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from model_store.serving import ServedModel
+from streamer.memory import Slot
+from streamer.profile import Profile
+from streamer.records import DecodedBatch
+from streamer.scoring import ScoredBatch, ScoringSettings, score_group
+
+_Waiting = tuple[DecodedBatch, Mapping[bytes, Slot], "asyncio.Future[ScoredBatch]"]
+
+
+class Scorer:
+    """Scores batches in the order in which they are handed in, with the model that is current.
+
+    `run` must be running. ``max_group_events`` bounds how many events are scored at once.
+    """
+
+    def __init__(
+        self,
+        model: ServedModel,
+        settings: ScoringSettings,
+        max_group_events: int,
+        now_ms: Callable[[], int],
+        profile: Profile,
+    ) -> None:
+        self.model = model
+        self._settings = settings
+        self._max_group_events = max_group_events
+        self._now_ms = now_ms
+        self._profile = profile
+        self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scoring")
+
+    def swap(self, model: ServedModel) -> None:
+        """Score with ``model`` from the next group on."""
+        self.model = model
+
+    def score(self, batch: DecodedBatch, slots: Mapping[bytes, Slot]) -> asyncio.Future[ScoredBatch]:
+        """Queue ``batch`` at once, behind all earlier ones, and return the future of its predictions."""
+        result: asyncio.Future[ScoredBatch] = asyncio.get_running_loop().create_future()
+        self._waiting.put_nowait((batch, slots, result))
+        return result
+
+    async def run(self) -> None:
+        """Score until cancelled. A failure of the model ends the run, and nothing of its group is acked."""
+        loop = asyncio.get_running_loop()
+        while True:
+            group = await self._next_group()
+            work = [(batch, slots) for batch, slots, _ in group]
+            scored = await loop.run_in_executor(self._thread, self._score, self.model, work, self._now_ms())
+            for (_, _, result), batch in zip(group, scored, strict=True):
+                if not result.done():
+                    result.set_result(batch)
+
+    def close(self) -> None:
+        """End the scoring thread once its current group is done."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _score(
+        self,
+        model: ServedModel,
+        work: Sequence[tuple[DecodedBatch, Mapping[bytes, Slot]]],
+        scored_at_ms: int,
+    ) -> list[ScoredBatch]:
+        with self._profile.measure("score"):
+            return score_group(model, work, self._settings, scored_at_ms)
+
+    async def _next_group(self) -> list[_Waiting]:
+        group = [await self._waiting.get()]
+        events = len(group[0][0].events)
+        while events < self._max_group_events and not self._waiting.empty():
+            group.append(self._waiting.get_nowait())
+            events += len(group[-1][0].events)
+        return group

@@ -1,0 +1,144 @@
+"""Steps 4 and 5: windows, hidden states and heads for every event of a group of batches, at once.
+
+`score_group` is a pure function of the model, the batches and their users' states; `streamer.scorer`
+calls it in the scoring thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from model_store.encoder import Inputs
+from model_store.recompute import states_of_windows
+from model_store.serving import ServedModel
+from model_store.windows import ROW_BYTES, rows_of
+from streamer.memory import Slot
+from streamer.predictions import encode_prediction
+from streamer.records import DeadLetter, DecodedBatch, SourcePartition
+from streamer.rendering import RenderingSettings, render
+from streamer.state import UserState
+from streamer.windowing import BatchPlan, Steps, WindowPlanner
+
+States = npt.NDArray[np.float32]
+_NO_ROW = b"\0" * ROW_BYTES
+
+
+@dataclass(frozen=True)
+class ScoringSettings:
+    """What scoring must be told beside the model."""
+
+    allowed_lateness_ms: int
+    rendering: RenderingSettings
+
+
+@dataclass(frozen=True)
+class ScoredBatch:
+    """Everything that becomes of one batch: what to publish, and the states to write after it."""
+
+    source: SourcePartition
+    next_offset: int
+    predictions: list[tuple[bytes, bytes]]  # key, value
+    dead_letters: list[DeadLetter]
+    duplicate_events: int
+    states: dict[bytes, bytes] = field(repr=False)
+
+
+def score_group(
+    model: ServedModel,
+    group: Sequence[tuple[DecodedBatch, Mapping[bytes, Slot]]],
+    settings: ScoringSettings,
+    scored_at_ms: int,
+) -> list[ScoredBatch]:
+    """Return the predictions of every batch of ``group``, in order, and advance the users' slots.
+
+    The batches of one partition stand in order. A user's second event sees the state behind the first.
+    """
+    planner = WindowPlanner(model.window_size, settings.allowed_lateness_ms, model.fingerprint)
+    plans = [planner.apply(batch, slots) for batch, slots in group]
+    steps = planner.steps
+    states, inputs = _advance(model, steps)
+    sources = [batch.source for (batch, _), plan in zip(group, plans, strict=True) for _ in _span(plan)]
+    rendered = render(model, steps, sources, states, inputs, settings.rendering, scored_at_ms)
+    predictions = [
+        (record.key or b"", encode_prediction(prediction))
+        for record, prediction in zip(steps.records, rendered, strict=True)
+    ]
+    hidden = _stored_states(states, steps)
+    return [
+        ScoredBatch(
+            batch.source,
+            batch.next_offset,
+            predictions[plan.first_step : plan.end_step],
+            batch.dead_letters,
+            batch.duplicate_events,
+            _records(plan, steps, hidden, model.fingerprint),
+        )
+        for (batch, _), plan in zip(group, plans, strict=True)
+    ]
+
+
+def _span(plan: BatchPlan) -> range:
+    return range(plan.first_step, plan.end_step)
+
+
+def _advance(model: ServedModel, steps: Steps) -> tuple[States, Inputs]:
+    """Return the state behind each step, float32[steps, state_units], and each step's encoded event."""
+    count = len(steps)
+    last = rows_of(steps.last_rows)
+    has_previous = np.array([bool(row) for row in steps.previous_rows], dtype=np.bool_)
+    previous = rows_of([row or _NO_ROW for row in steps.previous_rows])
+    inputs = model.encoder.encode(last, previous, has_previous)
+    states = model.zero_state(count)
+    rebuilt = [step for step, window in enumerate(steps.windows) if window is not None]
+    if rebuilt:
+        windows = [window for window in steps.windows if window is not None]
+        states[rebuilt] = states_of_windows(model, windows)
+    for indices in _incremental_rounds(steps):
+        before = _states_before(model, steps, states, indices)
+        states[indices] = model.step(before, inputs.take(indices))
+    return states, inputs
+
+
+def _incremental_rounds(steps: Steps) -> list[npt.NDArray[np.int64]]:
+    """Return the steps that go on from a kept state, by round: int64[steps of the round] each."""
+    incremental = np.array([window is None for window in steps.windows], dtype=np.bool_)
+    rounds = np.array(steps.rounds, dtype=np.int64)
+    if not incremental.any():
+        return []
+    return [np.flatnonzero(incremental & (rounds == number)) for number in range(int(rounds.max()) + 1)]
+
+
+def _states_before(
+    model: ServedModel, steps: Steps, states: States, indices: npt.NDArray[np.int64]
+) -> States:
+    """Return the states that the steps of one round go on from, float32[indices, state_units]."""
+    priors = np.array(steps.priors, dtype=np.int64)[indices]
+    before = states[np.maximum(priors, 0)]
+    fresh = np.flatnonzero(priors < 0)
+    if fresh.size:
+        zero = b"\0" * (4 * model.state_units)
+        kept = b"".join(steps.states[step].hidden or zero for step in indices[fresh].tolist())
+        before[fresh] = np.frombuffer(kept, dtype="<f4").reshape(fresh.size, model.state_units)
+    return before
+
+
+def _stored_states(states: States, steps: Steps) -> list[bytes]:
+    """Return each step's state in its stored form, and leave it in the user's slot."""
+    width = states.shape[1] * 4
+    packed = states.astype("<f4", copy=False).tobytes()
+    hidden = [packed[at : at + width] for at in range(0, len(packed), width)]
+    for state, stored in zip(steps.states, hidden, strict=True):
+        state.hidden = stored
+    return hidden
+
+
+def _records(plan: BatchPlan, steps: Steps, hidden: list[bytes], model: int) -> dict[bytes, bytes]:
+    """Return the records to store, by user, as they stand behind the batch's last event."""
+    return {
+        user: UserState(rows, hidden[step], model, partial=steps.states[step].partial).packed()
+        for user, (rows, step) in plan.windows.items()
+    }

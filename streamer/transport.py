@@ -1,0 +1,178 @@
+"""Step 1: a Faust transport that hands an agent one fetched batch of a partition, not one record.
+
+Faust registers it for ``foreclick://`` addresses through its ``faust.transports`` entry point. It keeps
+Faust's group membership, rebalances, flow control and commits, and changes three things:
+
+- an event's value is a `FetchedBatch`;
+- a partition starts at the offset that `BatchApp.take_over` names, not at the group's;
+- acks come in order per partition, so the newest acked offset is what is committed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final, Protocol, cast
+
+import aiokafka
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer, Transport
+from faust.types import TP, ConsumerMessage
+
+from streamer.records import FetchedBatch
+
+FETCH_MAX_WAIT_MS: Final = 500
+
+
+class BatchApp(Protocol):
+    """What the transport asks of the application that runs it."""
+
+    consumer_settings: Mapping[str, Any]
+    security_settings: Mapping[str, Any]
+
+    async def take_over(self, generations: Mapping[int, int]) -> Mapping[int, int | None]:
+        """Own the partitions, whose batches will carry ``generations``; return where each starts.
+
+        None is the partition's beginning.
+        """
+        ...
+
+    async def give_up(self) -> None:
+        """Finish or drop what is in flight: the partitions are about to be another worker's."""
+        ...
+
+
+class BatchConsumerThread(AIOKafkaConsumerThread):
+    """Fetches record batches. Each seek of a partition begins a new generation of its batches."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._generations: defaultdict[int, int] = defaultdict(int)
+
+    def next_generation(self, partition: int) -> int:
+        """Return the generation that the next seek of ``partition`` begins."""
+        return self._generations[partition] + 1
+
+    async def seek_to(self, starts: Mapping[TP, int | None]) -> None:
+        """Read on from ``starts``; None is the partition's beginning."""
+        await self.call_thread(self._seek_to, starts)
+
+    async def _seek_to(self, starts: Mapping[TP, int | None]) -> None:
+        consumer = self._ensure_consumer()
+        for tp, offset in starts.items():
+            self._generations[tp.partition] += 1
+            if offset is not None:
+                consumer.seek(tp, offset)
+        beginnings = [tp for tp, offset in starts.items() if offset is None]
+        if beginnings:
+            await consumer.seek_to_beginning(*beginnings)
+
+    async def _fetch_records(self, *args: Any, **kwargs: Any) -> dict[TP, list[FetchedBatch]]:
+        fetched = await super()._fetch_records(*args, **kwargs)
+        # Nothing runs between the fetch's end and here, so no seek can slip in between.
+        return {
+            tp: [FetchedBatch(tp.partition, records, self._generations[tp.partition])]
+            for tp, records in fetched.items()
+            if records
+        }
+
+    def _create_worker_consumer(self, _transport: Transport) -> aiokafka.AIOKafkaConsumer:
+        app = cast(BatchApp, self.app)
+        self._assignor = RoundRobinPartitionAssignor
+        return aiokafka.AIOKafkaConsumer(
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            partition_assignment_strategy=[RoundRobinPartitionAssignor],
+            isolation_level="read_committed",
+            fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
+            **app.consumer_settings,
+            **app.security_settings,
+        )
+
+
+class BatchConsumer(Consumer):
+    """Hands out fetched batches and starts partitions where the application's own offsets stand."""
+
+    _thread: BatchConsumerThread
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def read_on_from(self, tp: TP, offset: int | None) -> int:
+        """Read ``tp`` on from ``offset``; return the generation that batches read there carry."""
+        generation = self._thread.next_generation(tp.partition)
+        await self._thread.seek_to({tp: offset})
+        return generation
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        """Yield what one fetch brought, a batch a partition.
+
+        Batches that arrive while the flow is stopped are dropped here: a rebalance is under way, and its
+        end seeks every partition to where it must go on.
+        """
+        fetched, _ = await self._wait_next_records(timeout)
+        for tp, batches in (fetched or {}).items():
+            for batch in batches:
+                if not self.flow_active or self.should_stop:
+                    return
+                # Whether a batch is due is for the pipeline to say, also behind a seek backwards.
+                self._read_offset[tp] = None
+                yield tp, self._to_message(tp, batch)
+
+    def _to_message(self, tp: TP, batch: FetchedBatch) -> ConsumerMessage:
+        newest = batch.records[-1]
+        return ConsumerMessage(
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=newest.offset,
+            timestamp=newest.timestamp / 1000,
+            timestamp_type=0,
+            headers=None,
+            key=None,
+            value=cast(Any, batch),
+            checksum=None,
+            serialized_key_size=0,
+            serialized_value_size=0,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Let batches in flight end before the group moves on."""
+        self.stop_flow()
+        await cast(BatchApp, self.app).give_up()
+        await super().on_partitions_revoked(revoked)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek every assigned partition to where the application's own offsets stand."""
+        owned = {tp.partition: tp for tp in self.assignment()}
+        generations = {number: self._thread.next_generation(number) for number in owned}
+        starts = await cast(BatchApp, self.app).take_over(generations)
+        await self._thread.seek_to({owned[number]: start for number, start in starts.items()})
+        return {owned[number]: start or 0 for number, start in starts.items()}
+
+    def _new_offset(self, tp: TP) -> int | None:
+        acked = self._acked[tp]
+        if not acked:
+            return None
+        newest: int = max(acked)
+        acked.clear()
+        self._acked_index[tp].clear()
+        return newest + 1
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Keep no gaps: they only matter to acks that come out of order."""
+
+
+class SecuredProducer(Producer):
+    """Faust's own producer, with the security settings of the application's other clients."""
+
+    def _settings_auth(self) -> Mapping[str, Any]:
+        return cast(BatchApp, self.app).security_settings
+
+
+class BatchTransport(Transport):
+    """The transport of ``foreclick://`` addresses."""
+
+    Consumer = BatchConsumer
+    Producer = SecuredProducer

@@ -1,0 +1,104 @@
+"""Step 4: put each event into its user's window, or find out why it has no place there.
+
+Windows change here; hidden states follow in `streamer.scoring`, for all events of a group at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from model_store.windows import ROW_BYTES, contains_event, inserted, pack_row, row_time_ms
+from producers.events import Event
+from streamer.memory import Slot
+from streamer.records import DeadLetter, DecodedBatch, SourceRecord
+from streamer.state import UserState
+
+
+@dataclass
+class Steps:
+    """The accepted events of a group of batches, as parallel lists; an index into them is a step.
+
+    ``last_rows`` and ``previous_rows`` are the newest two rows of the user's window after the event
+    (``previous`` is empty bytes for a window of one). ``priors`` is the step before of the same user,
+    -1 for none. ``windows`` holds the whole window where the state must be rebuilt from zero, else None.
+    """
+
+    records: list[SourceRecord] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    states: list[UserState] = field(default_factory=list)
+    last_rows: list[bytes] = field(default_factory=list)
+    previous_rows: list[bytes] = field(default_factory=list)
+    priors: list[int] = field(default_factory=list)
+    rounds: list[int] = field(default_factory=list)
+    windows: list[bytes | None] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+
+@dataclass
+class BatchPlan:
+    """What one batch did to its users' windows: by user, the rows and the step behind its last event."""
+
+    first_step: int
+    end_step: int = 0
+    windows: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
+
+
+class WindowPlanner:
+    """Applies the window rule to batches, in order, and collects the steps that scoring must take."""
+
+    def __init__(self, window_size: int, allowed_lateness_ms: int, model: int) -> None:
+        self._window_size = window_size
+        self._allowed_lateness_ms = allowed_lateness_ms
+        self._model = model
+        self._last_step: dict[int, int] = {}
+        self.steps = Steps()
+
+    def apply(self, batch: DecodedBatch, slots: Mapping[bytes, Slot]) -> BatchPlan:
+        """Put the events of ``batch`` into their users' windows.
+
+        A repeated ``event_id`` is counted in ``batch.duplicate_events``; an event that comes later than
+        allowed, measured against its user's newest event, is added to ``batch.dead_letters``.
+        """
+        plan = BatchPlan(len(self.steps))
+        for user, record, event in batch.events:
+            state = slots[user].state
+            row = pack_row(event)
+            if contains_event(state.rows, row):
+                batch.duplicate_events += 1
+            elif self._is_too_late(state, event):
+                detail = f"over {self._allowed_lateness_ms} ms behind the user's newest event"
+                batch.dead_letters.append(DeadLetter(record, "too_late", detail))
+            else:
+                step = self._accept(record, event, state, row)
+                plan.windows[user] = (state.rows, step)
+        plan.end_step = len(self.steps)
+        return plan
+
+    def _is_too_late(self, state: UserState, event: Event) -> bool:
+        if not state.rows:
+            return False
+        newest_ms = row_time_ms(state.rows, len(state.rows) // ROW_BYTES - 1)
+        return event.event_time_ms < newest_ms - self._allowed_lateness_ms
+
+    def _accept(self, record: SourceRecord, event: Event, state: UserState, row: bytes) -> int:
+        steps, step = self.steps, len(self.steps)
+        had_rows = bool(state.rows)
+        rows, position, overflowed = inserted(state.rows, row, self._window_size)
+        takes_last_place = position == len(rows) // ROW_BYTES - 1
+        current = state.model == self._model or not had_rows
+        state.rows, state.model = rows, self._model
+        prior = self._last_step.get(id(state), -1)
+        self._last_step[id(state)] = step
+        steps.records.append(record)
+        steps.events.append(event)
+        steps.states.append(state)
+        steps.last_rows.append(rows[-ROW_BYTES:])
+        steps.previous_rows.append(rows[-2 * ROW_BYTES : -ROW_BYTES])
+        steps.priors.append(prior)
+        rebuild = overflowed or not takes_last_place or not current
+        steps.rounds.append(0 if rebuild or prior < 0 else steps.rounds[prior] + 1)
+        steps.windows.append(rows if rebuild else None)
+        return step
