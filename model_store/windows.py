@@ -16,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from producers.contract import SESSION_GAP_MS as SESSION_GAP_MS
 from producers.events import EVENT_TYPES, Event
-
-SESSION_GAP_MS: Final = 30 * 60_000
 
 EVENT_ROW: Final = np.dtype(
     [

@@ -8,6 +8,7 @@ from typing import Final
 EARLIEST_EVENT_TIME_MS: Final = 946_684_800_000  # 2000-01-01T00:00:00Z
 LATEST_EVENT_TIME_MS: Final = 2**48 - 1  # what a window's row can hold
 LATEST_AFTER_RECORD_MS: Final = 24 * 3_600_000
+SESSION_GAP_MS: Final = 30 * 60_000  # a longer silence ends a session that has no name
 MAX_IDENTIFIER_LENGTH: Final = 128
 MAX_TEXT_LENGTH: Final = 1_024
 MAX_PRICE: Final = 1e9

@@ -1,0 +1,1 @@
+"""A seeded shop whose true next-event probabilities are known."""
