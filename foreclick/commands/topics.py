@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import typer
+
+from foreclick.command_settings import takes_settings
+from foreclick.errors import SettingsError
+from foreclick.settings import Settings
+from foreclick.topics import create_topics
+
+
+@takes_settings
+def topics(settings: Settings) -> None:
+    """Create the topics of events, predictions and dead letters where they are missing.
+
+    Topics that exist are left as they are. Dead letters are kept longer and may be larger than events.
+
+    Examples:
+
+        foreclick topics --kafka 127.0.0.1:9092
+
+        foreclick topics --kafka broker:9092 --topic-prefix shop --partitions 12 --retention-ms 86400000
+    """
+    if not settings.kafka:
+        raise SettingsError(
+            "no Kafka is named; give its address with --kafka or FORECLICK_KAFKA, "
+            "or start one with `foreclick services up`"
+        )
+    made = create_topics(settings)
+    for name in made:
+        typer.echo(f"created {name}")
+    if not made:
+        typer.echo(f"all topics of {settings.topic_prefix} exist")

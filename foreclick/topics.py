@@ -1,0 +1,96 @@
+"""The three topics of foreclick: their sizes and retention, and making those that are missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from foreclick.errors import ForeclickError
+from foreclick.settings import Settings, confluent_settings
+
+ADMIN_TIMEOUT_S: Final = 30.0
+ANSWER_TIMEOUT_S: Final = 10.0
+# What librdkafka would print about a broker that is down is in our own error.
+LOG_ALERTS_ONLY: Final = 1
+
+
+class TopicsError(ForeclickError):
+    """The topics cannot be made, or are there with other partitions than the settings say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as it should be."""
+
+    name: str
+    retention_ms: int
+    max_message_bytes: int
+
+
+def topics(settings: Settings) -> tuple[Topic, ...]:
+    """Give the topics that the settings describe."""
+    return (
+        Topic(settings.events_topic, settings.retention_ms, settings.event_max_bytes),
+        Topic(settings.predictions_topic, settings.retention_ms, settings.event_max_bytes),
+        Topic(settings.dead_letters_topic, settings.dead_letter_retention_ms, settings.dead_letter_max_bytes),
+    )
+
+
+def create_topics(settings: Settings) -> list[str]:
+    """Make the topics that are missing and give their names; topics that exist are left as they are.
+
+    ``settings.kafka`` must be an address. Raises `TopicsError` when the brokers cannot be reached or refuse,
+    or when a topic exists with another number of partitions: predictions keep their event's partition, so
+    all three must have the same number.
+    """
+    admin = AdminClient(
+        {"bootstrap.servers": settings.kafka, "log_level": LOG_ALERTS_ONLY, **confluent_settings(settings)}
+    )
+    _require_answer(admin, settings.kafka)
+    wanted = [_new_topic(topic, settings) for topic in topics(settings)]
+    made = []
+    for name, future in admin.create_topics(wanted, operation_timeout=ADMIN_TIMEOUT_S).items():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise TopicsError(f"cannot make the topic {name}: {error.args[0].str()}") from error
+        else:
+            made.append(name)
+    _require_partitions(admin, settings)
+    return made
+
+
+def _require_answer(admin: AdminClient, address: str) -> None:
+    try:
+        admin.list_topics(timeout=ANSWER_TIMEOUT_S)
+    except KafkaException as error:
+        raise TopicsError(
+            f"Kafka at {address} does not answer: {error.args[0].str()}; "
+            "`foreclick services up` starts one here, the setting kafka names another"
+        ) from error
+
+
+def _new_topic(topic: Topic, settings: Settings) -> NewTopic:
+    config = {"retention.ms": str(topic.retention_ms), "max.message.bytes": str(topic.max_message_bytes)}
+    return NewTopic(
+        topic.name,
+        num_partitions=settings.partitions,
+        replication_factor=settings.replication_factor,
+        config=config,
+    )
+
+
+def _require_partitions(admin: AdminClient, settings: Settings) -> None:
+    found = admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics
+    for topic in topics(settings):
+        partitions = len(found[topic.name].partitions) if topic.name in found else settings.partitions
+        if partitions != settings.partitions:
+            raise TopicsError(
+                f"the topic {topic.name} has {partitions} partitions, but the setting is "
+                f"{settings.partitions}; set partitions = {partitions}, or choose another topic_prefix"
+            )
