@@ -37,8 +37,8 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     A field that neither ``columns`` nor ``constants`` names is read from the column of its own name, if the
     log has one. ``time_unit`` says what the time column holds; ``auto`` reads numbers below 1e11 as seconds,
-    below 1e14 as milliseconds, else as microseconds, which cannot be confused for times from 1974 on, and
-    texts as ISO 8601. ``types`` gives the contract's word for a word of the log; other words stay as they are.
+    below 1e14 as milliseconds, else as microseconds, which cannot be confused for times from 1974 on;
+    texts as ISO 8601. ``types`` gives the contract's word for a word of the log; others stay as they are.
     """
 
     columns: dict[str, str] = {}
