@@ -59,6 +59,15 @@ class Inputs:
     category: npt.NDArray[np.int32]
     numeric: npt.NDArray[np.float32]
 
+    def take(self, indices: npt.NDArray[np.int64]) -> Inputs:
+        """Return the inputs at ``indices`` (int64 of any shape) of the first axis."""
+        return Inputs(
+            item=self.item[indices],
+            event_type=self.event_type[indices],
+            category=self.category[indices],
+            numeric=self.numeric[indices],
+        )
+
 
 class EncoderStatistics(msgspec.Struct, frozen=True):
     """What the encoder learned of the numbers of its training part.

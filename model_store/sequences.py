@@ -1,4 +1,4 @@
-"""From a log of events to what a network learns from: the event table, its windows, labels and parts in time."""
+"""From a log to what a network learns from: the event table, its windows and its labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from model_store.errors import TrainingError
 from model_store.specification import ACTION_NAMES
 from model_store.windows import (
     SESSION_GAP_MS,
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 MASKED: Final = -1
 _NONE: Final = len(ACTION_NAMES) - 1
-_INNER_QUANTILES: Final = (0.001, 0.999)
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -151,61 +149,6 @@ def labels_of(table: EventTable, until_ms: int | None) -> Labels:
     next_action = np.where(ended, _NONE, MASKED)
     next_action[same_session] = table.rows["event_type"][following[same_session]]
     return Labels(next_action, np.where(same_session, following, MASKED), gap_ms, returned)
-
-
-@dataclass(frozen=True)
-class Part:
-    """A stretch of a log: the events known in it, which of them are ``scored`` [E], and where its time ends.
-
-    Events that are not scored are only the history of the others. ``until_ms`` is None where times are
-    only an order and each user's sequence is whole.
-    """
-
-    table: EventTable
-    scored: Mask
-    until_ms: int | None
-
-
-def time_at_share(times_ms: Ints, share: float) -> int:
-    """Return the moment at ``share`` of the time that ``times_ms`` span.
-
-    Times that lie farther outside the middle 99.8 % than those span are broken clocks, and left out.
-    """
-    if not len(times_ms):
-        raise TrainingError("the log holds no event: check its format and its rejected lines")
-    low, high = np.quantile(times_ms, _INNER_QUANTILES)
-    inside = times_ms[np.abs(times_ms - (low + high) / 2) <= 1.5 * (high - low)]
-    first, last = int(inside.min()), int(inside.max())
-    return first + round(share * (last - first))
-
-
-def part_between(table: EventTable, from_share: float, to_share: float, *, timed: bool) -> Part:
-    """Return the part from ``from_share`` to ``to_share`` of the time of ``table``.
-
-    Without real times, of the users in the order of their first events; each stays whole. A share of
-    1 includes the last event.
-    """
-    if not timed:
-        return _part_of_users(table, from_share, to_share)
-    times_ms = table.times_ms
-    until_ms = time_at_share(times_ms, to_share) + (to_share >= 1)
-    known = times_ms < until_ms if to_share < 1 else np.ones(len(table), bool)
-    scored = (
-        times_ms[known] >= time_at_share(times_ms, from_share)
-        if from_share > 0
-        else np.ones(known.sum(), bool)
-    )
-    return Part(table.where(known), scored, until_ms)
-
-
-def _part_of_users(table: EventTable, from_share: float, to_share: float) -> Part:
-    first = np.flatnonzero(table.starts_user())
-    counts = np.diff(np.append(first, len(table)))
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(table.times_ms[first], kind="stable")] = np.arange(len(first))
-    inside = (rank >= round(from_share * len(first))) & (rank < round(to_share * len(first)))
-    part = table.where(np.repeat(inside, counts))
-    return Part(part, np.ones(len(part), bool), None)
 
 
 def _keep_first(texts: dict[int, str], fingerprint: int, text: str) -> None:
