@@ -36,6 +36,11 @@ class SourcePosition(NamedTuple):
     partition: int
     offset: int
 
+    @property
+    def text(self) -> str:
+        """The position as ``topic_id-partition-offset``, which is also its prediction's id."""
+        return f"{self.topic_id}-{self.partition}-{self.offset}"
+
     @classmethod
     def parse(cls, text: str) -> SourcePosition:
         """Return the position written as ``topic_id-partition-offset``; raises ValueError on other text."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from producers.events import Event
+    from collections.abc import Sequence
 
 _LONGEST_DELAY_S: Final = 0.03
 _LOOK_INTERVAL_S: Final = 0.001
@@ -21,8 +19,8 @@ _PATIENCE_S: Final = 30.0
 class KillMoment:
     """When a kill is due.
 
-    ``published`` events are on their way, and of those that the worker had not ended when its life began
-    it has ended the share ``of_backlog``; ``delay_s`` later the kill hits.
+    ``published`` events are on their way. Of those that had not ended when the worker's life began, the
+    share ``of_backlog`` has ended; ``delay_s`` later the kill hits.
     """
 
     published: int
@@ -32,14 +30,14 @@ class KillMoment:
 
 @dataclass(frozen=True)
 class Kill:
-    """A kill that was made: ``published`` events were sent, ``accounted`` of them had been seen to end."""
+    """A kill that was made when the reader had seen ``at_event`` of the ``published`` events end."""
 
+    at_event: int
     published: int
-    accounted: int
 
     def as_fields(self) -> dict[str, Any]:
         """Return the numbers under their names, ready for JSON."""
-        return {"at_event": self.published, "accounted_then": self.accounted}
+        return asdict(self)
 
 
 class Progress(Protocol):
@@ -68,44 +66,43 @@ def kill_moments(kills: int, seed: int, events: int) -> list[KillMoment]:
     return [
         KillMoment(
             max(1, round(share * events)),
-            random_numbers.random(),
-            random_numbers.random() * _LONGEST_DELAY_S,
+            random_numbers.uniform(0, 0.9),
+            random_numbers.uniform(0, _LONGEST_DELAY_S),
         )
         for share in at
     ]
 
 
-def with_kills(
-    events: Iterable[Event],
-    moments: Sequence[KillMoment],
-    worker: Killable,
-    progress: Progress,
-    made: list[Kill],
-) -> Iterator[Event]:
-    """Yield ``events``, but stop at each moment until the worker is killed there; ``made`` gets each kill.
+class KillSchedule:
+    """Holds the replay up at each moment until the worker is killed there.
 
-    The events up to the next moment wait in the topic when the next worker comes up, so every kill
-    but one at rest hits a worker that is busy. A moment that is not reached for `_PATIENCE_S`
-    without progress, for lack of work, is taken as reached.
+    What is published between two moments waits in the topic for the next worker, so kills hit one that is
+    busy. Where progress stops for `_PATIENCE_S`, for lack of work, the moment counts as reached.
     """
-    pending = list(moments)
-    begun_at = 0
-    for published, event in enumerate(events):
-        while pending and pending[0].published <= published:
-            moment = pending.pop(0)
-            _await_progress(begun_at + moment.of_backlog * (published - begun_at), worker, progress)
+
+    def __init__(self, moments: Sequence[KillMoment], worker: Killable, progress: Progress) -> None:
+        self.made: list[Kill] = []
+        self._pending = list(moments)
+        self._worker = worker
+        self._progress = progress
+        self._begun_at = 0
+
+    def before_next(self, published: int) -> None:
+        """Make the kills that are due once ``published`` events are on their way."""
+        while self._pending and self._pending[0].published <= published:
+            moment = self._pending.pop(0)
+            self._await(self._begun_at + moment.of_backlog * (published - self._begun_at))
             time.sleep(moment.delay_s)
-            worker.kill()
-            begun_at = len(progress)
-            made.append(Kill(published, begun_at))
-        yield event
+            self._worker.kill()
+            self._begun_at = len(self._progress)
+            self.made.append(Kill(self._begun_at, published))
 
-
-def _await_progress(wanted: float, worker: Killable, progress: Progress) -> None:
-    seen, changed_s = len(progress), time.monotonic()
-    while seen < wanted and time.monotonic() - changed_s < _PATIENCE_S:
-        time.sleep(_LOOK_INTERVAL_S)
-        worker.check()
-        progress.check()
-        if len(progress) > seen:
-            seen, changed_s = len(progress), time.monotonic()
+    def _await(self, wanted: float) -> None:
+        """Wait until more than ``wanted`` records have been seen to end, some of them in this life."""
+        seen, changed_s = len(self._progress), time.monotonic()
+        while seen <= wanted and time.monotonic() - changed_s < _PATIENCE_S:
+            time.sleep(_LOOK_INTERVAL_S)
+            self._worker.check()
+            self._progress.check()
+            if len(self._progress) > seen:
+                seen, changed_s = len(self._progress), time.monotonic()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from typing import Final, Self, cast
 
@@ -16,7 +15,6 @@ from foreclick.checking.predictions import SeenPrediction, read_prediction
 from foreclick.demo.errors import DemoError
 
 _POLL_S: Final = 0.05
-_KEPT_PREDICTIONS: Final = 200
 
 
 class Observer:
@@ -31,13 +29,14 @@ class Observer:
         kafka: str,
         topics: Mapping[str, int],
         client_settings: Mapping[str, str],
-        now_s: Callable[[], float] = time.time,
+        on_prediction: Callable[[SeenPrediction, float], None],
     ) -> None:
-        """Take the brokers and the ``topics`` to read, with how many partitions each has."""
+        """Take the brokers and the ``topics`` to read, with how many partitions each has.
+
+        ``on_prediction`` is called in the reading thread, with the wall time of the arrival.
+        """
         self.seen_at_ms: dict[str, float] = {}
-        self.recent: deque[SeenPrediction] = deque(maxlen=_KEPT_PREDICTIONS)
-        self.records = 0
-        self._now_s = now_s
+        self._on_prediction = on_prediction
         self._failure: str | None = None
         self._stopped = threading.Event()
         self._consumer = Consumer(
@@ -70,20 +69,19 @@ class Observer:
         """Return how many source records have been seen to end."""
         return len(self.seen_at_ms)
 
-    def wait_for(
-        self, wanted: Collection[str], patience_s: float, on_progress: Callable[[], None] | None = None
-    ) -> int:
+    def wait_for(self, wanted: Collection[str], patience_s: float, *meanwhile: Callable[[], None]) -> int:
         """Return how many of ``wanted`` are still unseen: 0, or more after ``patience_s`` without progress.
 
-        Raises `DemoError` when the topics cannot be read.
+        The functions of ``meanwhile`` are called again and again. Raises `DemoError` when the topics cannot
+        be read, and whatever they raise.
         """
         unseen = set(wanted)
         last_progress_s = time.monotonic()
         while unseen and time.monotonic() - last_progress_s < patience_s:
             self._stopped.wait(_POLL_S)
             self.check()
-            if on_progress is not None:
-                on_progress()
+            for call in meanwhile:
+                call()
             found = {one for one in unseen if one in self.seen_at_ms}
             if found:
                 unseen -= found
@@ -108,16 +106,16 @@ class Observer:
                 return
 
     def _take(self, message: Message) -> None:
-        self.records += 1
+        at_ms = time.time() * 1000
         source = _dead_letter_source(message)
         if source is None:
             try:
                 prediction = read_prediction(message.value())
             except msgspec.DecodeError:
                 return  # the checker counts what is unreadable
-            self.recent.append(prediction)
+            self._on_prediction(prediction, at_ms)
             source = prediction.prediction_id
-        self.seen_at_ms.setdefault(source, self._now_s() * 1000)
+        self.seen_at_ms.setdefault(source, at_ms)
 
 
 def _dead_letter_source(message: Message) -> str | None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, Final, Self, cast
@@ -65,16 +66,20 @@ class WorkerProcess:
         self._thread.join()
 
     def kill(self) -> None:
-        """Kill the worker with SIGKILL, waiting for one that is being started. The supervisor starts the next."""
-        while not self._stopped.is_set():
+        """Kill the worker with SIGKILL; one that is just being started is waited for."""
+        while not self._kill_now():
             self.check()
-            with self._lock:
-                if self._worker_id:
-                    os.kill(self._worker_id, signal.SIGKILL)
-                    self._killed += 1
-                    self._worker_id = 0
-                    return
             time.sleep(_LOOK_INTERVAL_S)
+
+    def _kill_now(self) -> bool:
+        with self._lock:
+            if not self._worker_id:
+                return False
+            self._killed += 1
+            with suppress(ProcessLookupError):  # it has just died by itself
+                os.kill(self._worker_id, signal.SIGKILL)
+            self._worker_id = 0
+            return True
 
     def check(self) -> None:
         """Raise `DemoError`, with the end of its log, when the worker keeps dying by itself."""
