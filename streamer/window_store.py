@@ -125,6 +125,15 @@ class RedisWindowStore:
         except RedisError as error:
             raise _unavailable(error) from error
 
+    async def used_memory_bytes(self) -> int:
+        """Return how much memory the server has allocated, for whatever it holds. Raises `StoreUnavailable`."""
+        command: Any = self._client.info
+        try:
+            memory = await command("memory")
+        except RedisError as error:
+            raise _unavailable(error) from error
+        return int(memory["used_memory"])
+
     async def aclose(self) -> None:
         """Give the connections back."""
         await self._client.aclose()
