@@ -101,7 +101,8 @@ class Catalogue:
     def popular(self, category: Ints, uniform: Floats) -> Ints:
         """Return places of the given categories by Zipf's law, one for each of ``uniform`` in [0, 1)."""
         place = np.searchsorted(self._popularity, category + uniform, side="right")
-        return np.minimum(place, self.first[category] + self.count[category] - 1)
+        first = self.first[category]  # rounded sums may miss a category's bounds by one place
+        return np.clip(place, first, first + self.count[category] - 1)
 
     def shifted(self, place: Ints, steps: int | Ints) -> Ints:
         """Return the places ``steps`` further in the same category, around its end."""
