@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import tempfile
 import time
@@ -100,6 +101,20 @@ class StreamerApp(faust.App):
         self.add_future(self._pipeline.run())
         await super().on_start()
 
+    async def on_shutdown(self) -> None:
+        """Say what this worker did, and where its time went."""
+        outcome = self.tally
+        dead_letters = sum(outcome.dead_letters.values())
+        logger.info(
+            "done: %d predictions, %d dead letters, %d repeated events",
+            outcome.predictions,
+            dead_letters,
+            outcome.duplicate_events,
+        )
+        if self.config.profile:
+            print(json.dumps({"us_per_event": self.profile.us_per_event()}), flush=True)  # noqa: T201
+        await super().on_shutdown()
+
     async def _connect(self, model: ServedModel) -> Pipeline:
         config = self.config
         rendering = RenderingSettings(config.next_items_count, config.churn_alert_level)
@@ -154,20 +169,28 @@ def build_app(config: WorkerConfig) -> StreamerApp:
 
 def run_worker(config: WorkerConfig) -> None:
     """Run a worker until it is told to stop (SIGTERM, Ctrl-C). Exits the process: 0 when it was told to."""
+    _log_to_stderr(config.log_level)
     app = build_app(config)
-    faust.Worker(app, loglevel=config.log_level, redirect_stdouts=False).execute_from_commandline()
+    faust.Worker(app, override_logging=False, redirect_stdouts=False).execute_from_commandline()
 
 
 class _FetchedBatches(faust.Schema[None, FetchedBatch]):
     """Passes a `FetchedBatch` on as it is: decoding is the pipeline's step 2, not Faust's."""
 
-    def loads_key(self, _app: Any, _message: Any, **_: Any) -> None:
+    def loads_key(self, app: Any, message: Any, **_: Any) -> None:
         """Return None: a batch has no key of its own."""
 
-    def loads_value(self, _app: Any, message: Any, **_: Any) -> FetchedBatch:
+    def loads_value(self, app: Any, message: Any, **_: Any) -> FetchedBatch:  # noqa: ARG002 - as Faust calls it
         """Return the batch."""
         batch: FetchedBatch = message.value
         return batch
+
+
+def _log_to_stderr(level: str) -> None:
+    """Show this worker's own messages from ``level`` on, and other libraries' from warnings on."""
+    quiet = logging.DEBUG if level == "DEBUG" else logging.WARNING
+    logging.basicConfig(level=quiet, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("streamer").setLevel(level)
 
 
 def _ack(event: EventT[Any]) -> None:

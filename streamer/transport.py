@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, Protocol, cast
 
 import aiokafka
+from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer, Transport
 from faust.types import TP, ConsumerMessage
@@ -59,11 +60,12 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
 
     async def _seek_to(self, starts: Mapping[TP, int | None]) -> None:
         consumer = self._ensure_consumer()
-        for tp, offset in starts.items():
-            self._generations[tp.partition] += 1
+        places = {TopicPartition(tp.topic, tp.partition): offset for tp, offset in starts.items()}
+        for place, offset in places.items():
+            self._generations[place.partition] += 1
             if offset is not None:
-                consumer.seek(tp, offset)
-        beginnings = [tp for tp, offset in starts.items() if offset is None]
+                consumer.seek(place, offset)
+        beginnings = [place for place, offset in places.items() if offset is None]
         if beginnings:
             await consumer.seek_to_beginning(*beginnings)
 

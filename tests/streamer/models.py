@@ -1,0 +1,56 @@
+"""A small model with random weights, ready to serve: the live path needs a model, not a good one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from model_store.encoder import Encoder, EncoderStatistics
+from model_store.item_index import ExactIndex
+from model_store.serving import ServedModel
+from model_store.specification import ACTION_NAMES, NetworkSpecification
+from producers.events import EVENT_TYPES
+
+ITEMS = [f"item-{number}" for number in range(40)]
+CATEGORIES = ["shoes", "hats"]
+HOUR_MS = 3_600_000
+
+
+def random_model(seed: int = 1, window_size: int = 6, units: int = 8) -> ServedModel:
+    """Return a GRU whose weights are drawn from ``seed``."""
+    random = np.random.default_rng(seed)
+    statistics = EncoderStatistics(2.0, 1.0, timed=True, daily=True, weekly=True)
+    counts = np.ones(len(ITEMS) + 1, dtype=np.int64)
+    encoder = Encoder(["", *ITEMS], ["", *CATEGORIES], counts, statistics)
+    row = np.zeros(1, dtype=np.bool_)
+    numeric = encoder.encode(_one_row(), _one_row(), row).numeric.shape[1]
+    specification = NetworkSpecification(
+        cell="gru",
+        units=units,
+        item_dimensions=5,
+        event_type_dimensions=3,
+        category_dimensions=2,
+        numeric_features=numeric,
+        item_count=len(encoder.items),
+        category_count=len(encoder.categories),
+        event_type_count=len(EVENT_TYPES),
+        window_size=window_size,
+        action_names=ACTION_NAMES,
+        hazard_edges_ms=(0, HOUR_MS, 24 * HOUR_MS),
+        churn_horizon_ms=24 * HOUR_MS,
+        item_logit_scale=14.0,
+        timed=True,
+    )
+    weights = {
+        name: random.normal(0, 0.5, shape).astype(np.float32)
+        for name, shape in specification.weight_shapes().items()
+    }
+    vectors = weights["item_vectors"]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    index = ExactIndex(vectors)
+    return ServedModel("gru", f"000{seed}-random", seed, specification, weights, encoder, index)
+
+
+def _one_row() -> np.ndarray:
+    from model_store.windows import EVENT_ROW
+
+    return np.zeros(1, dtype=EVENT_ROW)
