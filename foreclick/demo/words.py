@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from foreclick.checking.predictions import SeenPrediction
+    from streamer.predictions import Prediction
 
 DAY_MS: Final = 86_400_000
 HOUR_MS: Final = 3_600_000
@@ -28,7 +29,7 @@ def shopper_name(user_id: str) -> str:
     return hashlib.sha256(user_id.encode()).hexdigest()[:_HASH_CHARACTERS] + "…"
 
 
-def in_words(prediction: SeenPrediction) -> str:
+def in_words(prediction: SeenPrediction | Prediction) -> str:
     """Return one line, such as "shopper 7f3a… will probably view next (63 %); likely items 12, 7"."""
     parts = []
     if prediction.next_action:
