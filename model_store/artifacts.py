@@ -66,7 +66,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class Writing:
-    """A version on its way. Put the files into ``directory``; ``version`` is its name once it is published."""
+    """A version on its way: put the files into ``directory``; ``version`` is its name once published."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -101,7 +101,7 @@ class ModelStore:
         found = self._version_names(_checked_name(name))
         if not found:
             raise ModelUnknownError(
-                f"there is no model {name!r} in {self.root}: make one with `foreclick train --model-name {name}`"
+                f"no model {name!r} in {self.root}: make it with `foreclick train --model-name {name}`"
             )
         return found
 
@@ -123,7 +123,7 @@ class ModelStore:
             version = (self.root / name / _ALIASES / _checked_name(alias)).read_text().strip()
         except FileNotFoundError as error:
             raise AliasUnsetError(
-                f"model {name!r} has no {alias!r}: set it with `foreclick models promote {name} {versions[-1]}`"
+                f"model {name!r} has no {alias!r}: set it by `foreclick models promote {name} {versions[-1]}`"
             ) from error
         if version not in versions:
             raise AliasDanglingError(
@@ -276,6 +276,6 @@ def _flush_directory(directory: Path) -> None:
 def _checked_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ModelNameError(
-            f"{name!r} cannot be a name: use 1 to 64 letters, digits, '_', '-' and '.', a letter or digit first"
+            f"{name!r} cannot be a name: use up to 64 letters, digits, '_', '-', '.', a letter or digit first"
         )
     return name

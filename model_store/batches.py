@@ -1,0 +1,157 @@
+"""From a part of a log to padded batches of windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from model_store.losses import HazardLabels, hazard_labels
+from model_store.sequences import MASKED, Ints, Labels, Mask, Windows, labels_of, windows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from model_store.encoder import Encoder, Inputs
+    from model_store.parts import Part
+    from model_store.specification import NetworkSpecification
+
+_CHUNK_BATCHES = 16
+
+
+class Batch(NamedTuple):
+    """Windows padded on the right to the longest of them, and the labels of their scored events.
+
+    The indices are int32 [B, T], ``numeric`` is float32 [B, T, F]. ``scored`` int32 [P]
+    are the places of the scored events in the flattened [B * T], ``next_action`` int32 [P] their labels
+    (negative: masked), ``gap_bin``, ``survived`` and ``returned`` [P] those of the hazard. ``with_item``
+    int32 [Q] are the places of the scored events whose next item is known, ``next_item`` [Q] those items.
+    """
+
+    item: npt.NDArray[np.int32]
+    event_type: npt.NDArray[np.int32]
+    category: npt.NDArray[np.int32]
+    numeric: npt.NDArray[np.float32]
+    scored: npt.NDArray[np.int32]
+    next_action: npt.NDArray[np.int32]
+    gap_bin: npt.NDArray[np.int32]
+    survived: npt.NDArray[np.float32]
+    returned: npt.NDArray[np.float32]
+    with_item: npt.NDArray[np.int32]
+    next_item: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A part of a log, encoded and labelled, with the windows that hold a scored event.
+
+    ``first_numeric`` [W, F] are the numeric features of each window's first event, which has no previous
+    one there.
+    """
+
+    inputs: Inputs
+    windows: Windows
+    first_numeric: npt.NDArray[np.float32]
+    scored: Mask
+    labels: Labels
+    next_item: Ints
+    hazard: HazardLabels
+
+    @classmethod
+    def of(cls, part: Part, encoder: Encoder, specification: NetworkSpecification) -> Samples:
+        """Encode and label ``part``."""
+        table = part.table
+        starts = table.starts_user()
+        inputs = encoder.encode(table.rows, np.roll(table.rows, 1), ~starts)
+        windows = _with_scored(windows_of(table, specification.window_size), part.scored)
+        firsts = table.rows[windows.start]
+        first_inputs = encoder.encode(firsts, firsts, np.zeros(len(firsts), bool))
+        labels = labels_of(table, part.until_ms)
+        followed = labels.next_event != MASKED
+        next_item = np.where(followed, inputs.item[labels.next_event], 0)
+        edges = specification.hazard_edges_ms or (0, 1)
+        return cls(
+            inputs=inputs,
+            windows=windows,
+            first_numeric=first_inputs.numeric,
+            scored=part.scored,
+            labels=labels,
+            next_item=np.where(next_item > 0, next_item, MASKED),
+            hazard=hazard_labels(labels.gap_ms, labels.returned, edges),
+        )
+
+    @property
+    def scored_events(self) -> int:
+        """How many events the loss is taken at."""
+        return int(np.count_nonzero(self.scored))
+
+    def shuffled(self, batch_events: int, generator: np.random.Generator) -> list[Ints]:
+        """Return the windows' numbers once, in random groups of about ``batch_events`` events.
+
+        Windows of like length share a group, so that little is padded.
+        """
+        order = generator.permutation(len(self.windows.start))
+        groups: list[Ints] = []
+        for chunk in _split(order, self.windows.length, _CHUNK_BATCHES * batch_events):
+            by_length = chunk[np.argsort(self.windows.length[chunk], kind="stable")]
+            groups += _split(by_length, self.windows.length, batch_events)
+        return [groups[place] for place in generator.permutation(len(groups))]
+
+    def in_order(self, batch_events: int) -> Iterator[Batch]:
+        """Yield the windows once, from the shortest to the longest, in batches of about ``batch_events``."""
+        order = np.argsort(self.windows.length, kind="stable")
+        for group in _split(order, self.windows.length, batch_events):
+            yield self.batch(group)
+
+    def sampled(self, most_events: int) -> Samples:
+        """Return these samples with only about ``most_events`` events in their windows, always the same."""
+        order = np.random.default_rng(0).permutation(len(self.windows.start))
+        chosen = np.sort(order[np.cumsum(self.windows.length[order]) <= most_events])
+        if len(chosen) in (0, len(order)):
+            return self
+        windows = Windows(*(column[chosen] for column in self.windows))
+        return replace(self, windows=windows, first_numeric=self.first_numeric[chosen])
+
+    def batch(self, chosen: Ints) -> Batch:
+        """Return the batch of the windows numbered ``chosen`` [B]."""
+        start, length = self.windows.start[chosen, None], self.windows.length[chosen, None]
+        steps = np.arange(int(length.max()))  # [T]
+        real = steps < length  # [B, T]
+        event = np.where(real, start + steps, 0)
+        inputs = self.inputs.take(event)
+        inputs.numeric[:, 0] = self.first_numeric[chosen]
+        scored = real & (steps >= self.windows.new_from[chosen, None]) & self.scored[event]
+        places = np.flatnonzero(scored)
+        chosen_events = event.reshape(-1)[places]
+        items = self.next_item[chosen_events]
+        return Batch(
+            item=inputs.item * real,
+            event_type=inputs.event_type * real,
+            category=inputs.category * real,
+            numeric=inputs.numeric * real[..., None],
+            scored=places.astype(np.int32),
+            next_action=self.labels.next_action[chosen_events].astype(np.int32),
+            gap_bin=self.hazard.bin[chosen_events],
+            survived=self.hazard.survived[chosen_events],
+            returned=self.labels.returned[chosen_events].astype(np.float32),
+            with_item=places[items != MASKED].astype(np.int32),
+            next_item=items[items != MASKED].astype(np.int32),
+        )
+
+
+def _with_scored(windows: Windows, scored: Mask) -> Windows:
+    """Return the windows that have a new event among ``scored``."""
+    before = np.concatenate([[0], np.cumsum(scored)])
+    ends = windows.start + windows.length
+    kept = before[ends] > before[windows.start + windows.new_from]
+    return Windows(*(column[kept] for column in windows))
+
+
+def _split(order: Ints, length: Ints, events: int) -> list[Ints]:
+    """Return ``order`` cut into runs of windows that hold about ``events`` events each."""
+    if not len(order):
+        return []
+    group = (np.cumsum(length[order]) - 1) // events
+    return np.split(order, np.flatnonzero(np.diff(group)) + 1)

@@ -1,0 +1,163 @@
+"""What a training run needs to go on where it was: one file, replaced whole after each epoch."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from model_store.errors import TrainingError
+from model_store.validation import Measured
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SEARCH: Final = "search"
+REFIT: Final = "refit"
+CHECKPOINT_FILE: Final = "checkpoint.npz"
+_RATE_CUT: Final = 0.3
+
+Values = list[npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One epoch: its mean training loss in nats, and what the network was worth on the validation part."""
+
+    stage: str
+    epoch: int
+    learning_rate: float
+    training_loss: float
+    validation: Measured | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Course:
+    """How far a run has come: the epochs behind it, and what they decided.
+
+    ``stage`` is `SEARCH` while the validation part says when to stop, and `REFIT` while the whole training
+    part is learned for as many epochs. ``since_best`` counts the epochs since the best one.
+    """
+
+    stage: str
+    learning_rate: float
+    epochs: tuple[EpochReport, ...] = ()
+    best_loss: float | None = None
+    best_epoch: int = 0
+    since_best: int = 0
+
+    @property
+    def epoch(self) -> int:
+        """The number of the next epoch of this stage, from 1."""
+        return 1 + sum(report.stage == self.stage for report in self.epochs)
+
+    def after(self, report: EpochReport) -> Course:
+        """Return the course after one more epoch of the search. One that is not the best cuts the rate."""
+        if report.validation is None:
+            raise ValueError("a search needs a validation part")
+        loss = report.validation.losses.total
+        epochs = (*self.epochs, report)
+        if self.best_loss is None or loss < self.best_loss:
+            return replace(self, epochs=epochs, best_loss=loss, best_epoch=report.epoch, since_best=0)
+        return replace(
+            self,
+            epochs=epochs,
+            since_best=self.since_best + 1,
+            learning_rate=self.learning_rate * _RATE_CUT,
+        )
+
+    def learning_rates(self) -> list[float]:
+        """Return the learning rate of each epoch of the search up to the best one."""
+        found = [report.learning_rate for report in self.epochs if report.stage == SEARCH]
+        return found[: self.best_epoch]
+
+
+class Saved(NamedTuple):
+    """A run as it was: its course, its variables now and at its best epoch, and its generator's state."""
+
+    course: Course
+    now: Values
+    best: Values
+    generator: Any
+
+
+class Checkpoint:
+    """Keeps a run in ``directory``. ``identity`` tells runs over other logs or with other settings apart."""
+
+    def __init__(self, directory: Path, identity: str) -> None:
+        self._directory = directory
+        self._identity = identity
+        self._path = directory / CHECKPOINT_FILE
+
+    def save(self, saved: Saved) -> None:
+        """Replace the file by ``saved``, in one step."""
+        header = {
+            "identity": self._identity,
+            "course": saved.course,
+            "generator": _with_numbers_as_text(saved.generator),
+        }
+        arrays: dict[str, Any] = {f"now_{place}": value for place, value in enumerate(saved.now)}
+        arrays |= {f"best_{place}": value for place, value in enumerate(saved.best)}
+        arrays["header"] = np.frombuffer(msgspec.json.encode(header), np.uint8)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        unfinished = self._path.with_suffix(".unfinished")
+        with unfinished.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(self._path)
+
+    def load(self) -> Saved | None:
+        """Return the run as it was, None when there is no checkpoint.
+
+        Raises `TrainingError` when the checkpoint is of another log or other settings, or broken.
+        """
+        try:
+            with np.load(self._path, allow_pickle=False) as archive:
+                header = msgspec.json.decode(archive["header"].tobytes(), type=_Header)
+                now = _numbered(archive, "now")
+                best = _numbered(archive, "best")
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, msgspec.DecodeError) as error:
+            raise TrainingError(f"{self._path} cannot be read: start anew without --resume") from error
+        if header.identity != self._identity:
+            raise TrainingError(
+                f"{self._path} is of a run over another log or with other settings: "
+                "start anew without --resume, or name another work directory"
+            )
+        return Saved(header.course, now, best, _with_text_as_numbers(header.generator))
+
+    def remove(self) -> None:
+        """Remove the file: the run has ended well."""
+        self._path.unlink(missing_ok=True)
+
+
+class _Header(msgspec.Struct):
+    identity: str
+    course: Course
+    generator: dict[str, Any]
+
+
+def _numbered(archive: np.lib.npyio.NpzFile, prefix: str) -> Values:
+    count = sum(name.startswith(f"{prefix}_") for name in archive.files)
+    return [archive[f"{prefix}_{place}"] for place in range(count)]
+
+
+def _with_numbers_as_text(state: Any) -> Any:
+    """Return a generator's state with its 128-bit numbers as text, which JSON cannot hold as numbers."""
+    if isinstance(state, dict):
+        return {key: _with_numbers_as_text(value) for key, value in state.items()}
+    return str(state) if isinstance(state, int) else state
+
+
+def _with_text_as_numbers(state: Any) -> Any:
+    if isinstance(state, dict):
+        return {key: _with_text_as_numbers(value) for key, value in state.items()}
+    return int(state) if state.isdecimal() else state

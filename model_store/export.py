@@ -1,0 +1,41 @@
+"""From a trained network to the files of an artifact."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from model_store.item_index import build_item_index, save_item_index
+from model_store.network import build_saved_model, serving_weights
+from model_store.specification import KERAS_FILE, save_network
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from model_store.batches import Samples
+    from model_store.encoder import Encoder
+    from model_store.learner import Learner
+
+_INDEX_QUERY_EVENTS: Final = 4_000
+
+
+class Stage(NamedTuple):
+    """A network, its encoder, and the samples that it learns."""
+
+    learner: Learner
+    encoder: Encoder
+    samples: Samples
+
+
+def export(directory: Path, stage: Stage) -> None:
+    """Write the network, its encoder, the saved Keras model and the item index into ``directory``."""
+    learner, encoder, samples = stage
+    item_vectors = learner.item_vectors()
+    specification = learner.specification
+    encoder.save(directory)
+    save_network(directory, specification, serving_weights(specification, learner.body, item_vectors))
+    build_saved_model(specification, learner.body, item_vectors).save(directory / KERAS_FILE)
+    batches = samples.sampled(_INDEX_QUERY_EVENTS).in_order(_INDEX_QUERY_EVENTS)
+    queries = np.concatenate([learner.answer(batch).query for batch in batches])
+    save_item_index(directory, build_item_index(item_vectors, queries))

@@ -1,0 +1,199 @@
+"""One network being trained: its variables, its step, and what it answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from model_store.batches import Batch
+from model_store.losses import Losses, mean_action_loss, mean_hazard_loss
+from model_store.network import build_body, unit_vectors
+from model_store.row_adam import RowAdam
+from model_store.sampled_softmax import NegativeSampler, next_item_losses
+
+if TYPE_CHECKING:
+    from model_store.encoder import Encoder
+    from model_store.specification import NetworkSpecification
+
+_GRADIENT_NORM = 5.0
+
+
+class Answers(NamedTuple):
+    """The heads at scored events: logits of ``next_action`` [P, A] and ``hazard`` [P, K], ``query`` [Q, D]."""
+
+    next_action: npt.NDArray[np.float32]
+    hazard: npt.NDArray[np.float32] | None
+    query: npt.NDArray[np.float32]
+
+
+class Learner:
+    """Trains one network of ``specification`` on batches. One ``seed`` gives one start and the same draws."""
+
+    def __init__(
+        self,
+        specification: NetworkSpecification,
+        encoder: Encoder,
+        *,
+        dropout: float,
+        hidden_item_share: float,
+        sample_size: int,
+        seed: int,
+    ) -> None:
+        self.specification = specification
+        self.body = build_body(specification, dropout, seed)
+        self._hidden_item_share = hidden_item_share
+        self._sampler = NegativeSampler(encoder.item_counts, sample_size)
+        self._generator = np.random.default_rng(seed)
+        shape = (specification.item_count, specification.item_dimensions)
+        start = self._generator.normal(0.0, shape[1] ** -0.5, shape).astype(np.float32)
+        self._rows = RowAdam(tf.Variable(start))
+        self._optimizer = keras.optimizers.Adam(global_clipnorm=_GRADIENT_NORM)
+        self._optimizer.build(self.body.trainable_variables)
+        self._step = tf.function(self._traced_step, input_signature=_signature(specification, training=True))
+        self._answer = tf.function(
+            self._traced_answer, input_signature=_signature(specification, training=False)
+        )
+
+    def learn(self, batch: Batch, learning_rate: float) -> Losses:
+        """Take one step of Adam on ``batch`` and return its losses before the step."""
+        item = self._with_hidden_items(batch.item)
+        negatives = self._sampler.draw(self._generator)
+        together = [item.reshape(-1), batch.next_item, negatives.items]
+        rows, places = np.unique(np.concatenate(together), return_inverse=True)
+        item_places, true_places, negative_places = np.split(
+            places.astype(np.int32), np.cumsum([len(part) for part in together])[:-1]
+        )
+        losses = self._step(
+            batch._replace(item=item_places.reshape(item.shape)),
+            rows,
+            true_places,
+            negative_places,
+            negatives.log_expected,
+            np.float32(learning_rate),
+        )
+        return Losses(*(float(loss) for loss in losses))
+
+    def answer(self, batch: Batch) -> Answers:
+        """Return the heads at the scored events of ``batch``, nothing hidden."""
+        answers = self._answer(batch)
+        hazard = answers["hazard"].numpy() if "hazard" in answers else None
+        return Answers(answers["next_action"].numpy(), hazard, answers["query"].numpy())
+
+    def item_vectors(self) -> npt.NDArray[np.float32]:
+        """Return the unit vectors of the items, float32 [V, D]."""
+        return unit_vectors(self._rows.table.numpy())
+
+    def _with_hidden_items(self, item: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Return ``item`` with a few turned into the unknown item, which is learned from nothing else."""
+        hidden = self._generator.random(item.shape) < self._hidden_item_share
+        return np.where(hidden, np.int32(0), item)
+
+    def values(self) -> list[npt.NDArray[Any]]:
+        """Return copies of all variables that a run goes on from, in a fixed order."""
+        return [variable.numpy().copy() for variable in self._variables()]
+
+    def set_values(self, values: list[npt.NDArray[Any]]) -> None:
+        """Set all variables to what `values` of such a learner returned."""
+        for variable, value in zip(self._variables(), values, strict=True):
+            variable.assign(value)
+
+    def _variables(self) -> list[Any]:
+        # the states of the dropout's generators are among the body's variables
+        return [*self.body.variables, *self._optimizer.variables, *self._rows.variables]
+
+    @property
+    def generator(self) -> np.random.Generator:
+        """The source of all draws but the dropout's, whose state is among the variables."""
+        return self._generator
+
+    def _traced_step(
+        self,
+        batch: Batch,
+        rows: tf.Tensor,
+        true_places: tf.Tensor,
+        negative_places: tf.Tensor,
+        log_expected: tf.Tensor,
+        learning_rate: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        table_rows = tf.gather(self._rows.table, rows)  # [U, D]
+        with tf.GradientTape() as tape:
+            tape.watch(table_rows)
+            vectors = tf.math.l2_normalize(table_rows, axis=1)
+            outputs = self._outputs(batch, tf.gather(vectors, batch.item), training=True)
+            item_losses = next_item_losses(
+                outputs["query"],
+                tf.gather(vectors, true_places),
+                true_places,
+                tf.gather(vectors, negative_places),
+                negative_places,
+                log_expected,
+                self.specification.item_logit_scale,
+            )
+            count = tf.maximum(tf.cast(tf.size(item_losses), tf.float32), 1.0)
+            item_loss = tf.reduce_sum(item_losses) / count
+            action_loss = mean_action_loss(outputs["next_action"], batch.next_action)
+            hazard_loss = tf.constant(0.0)
+            if "hazard" in outputs:
+                hazard_loss = mean_hazard_loss(
+                    outputs["hazard"], batch.gap_bin, batch.survived, batch.returned
+                )
+            total = item_loss + action_loss + hazard_loss
+        trained = self.body.trainable_variables
+        gradients, row_gradient = tape.gradient(
+            total, (trained, table_rows), unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        self._optimizer.learning_rate.assign(learning_rate)
+        self._optimizer.apply_gradients(zip(gradients, trained, strict=True))
+        self._rows.apply(rows, row_gradient, learning_rate)
+        return item_loss, action_loss, hazard_loss
+
+    def _traced_answer(self, batch: Batch) -> dict[str, tf.Tensor]:
+        vectors = tf.math.l2_normalize(self._rows.table, axis=1)
+        return self._outputs(batch, tf.gather(vectors, batch.item), training=False)
+
+    def _outputs(self, batch: Batch, item_vectors: tf.Tensor, *, training: bool) -> dict[str, tf.Tensor]:
+        """Return the heads at the scored events, the query at those with a known next item."""
+        outputs = self.body(
+            {
+                "item_vectors": item_vectors,
+                "event_type": batch.event_type,
+                "category": batch.category,
+                "numeric": batch.numeric,
+            },
+            training=training,
+        )
+        return {
+            name: _at(value, batch.with_item if name == "query" else batch.scored)
+            for name, value in outputs.items()
+        }
+
+
+def _at(values: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Return the ``places`` [P] of ``values`` [B, T, N] as [P, N]."""
+    return tf.gather(tf.reshape(values, [-1, values.shape[-1]]), places)
+
+
+def _signature(specification: NetworkSpecification, *, training: bool) -> list[object]:
+    whole = tf.TensorSpec([None, None], tf.int32)
+    indices = tf.TensorSpec([None], tf.int32)
+    numbers = tf.TensorSpec([None], tf.float32)
+    batch = Batch(
+        item=whole,
+        event_type=whole,
+        category=whole,
+        numeric=tf.TensorSpec([None, None, specification.numeric_features], tf.float32),
+        scored=indices,
+        next_action=indices,
+        gap_bin=indices,
+        survived=numbers,
+        returned=numbers,
+        with_item=indices,
+        next_item=indices,
+    )
+    if not training:
+        return [batch]
+    return [batch, indices, indices, indices, numbers, tf.TensorSpec([], tf.float32)]

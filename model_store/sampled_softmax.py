@@ -1,0 +1,73 @@
+"""The loss of the next item over a sample of the catalogue.
+
+A softmax over tens of thousands of items costs more than the rest of the network together. Instead each
+batch draws negatives with a known chance q(i) and adds exp(logit - log(n q(i))) for each of the n draws: that
+sum estimates the whole softmax's sum over the items without bias (Bengio and Senecal 2008, "Adaptive
+importance sampling"). The true item stands for itself and is left out of the draws. A small
+catalogue needs no sample: all its items are the negatives, without correction, and the loss is the
+softmax itself.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+_EXCLUDED: Final = -1e9
+
+
+class Negatives(NamedTuple):
+    """Items to tell the true one from, int32 [N], and of each ``log_expected``, its log(n q), float32 [N]."""
+
+    items: npt.NDArray[np.int32]
+    log_expected: npt.NDArray[np.float32]
+
+
+class NegativeSampler:
+    """Draws negatives by popularity. Item 0, the unknown, is never drawn."""
+
+    def __init__(self, item_counts: npt.NDArray[np.int64], sample_size: int, power: float = 0.5) -> None:
+        """Take the counts [V], the draws a batch, and the power of the count that an item's chance follows.
+
+        All items are the negatives where they are not more than twice ``sample_size``.
+        """
+        chance = np.maximum(item_counts[1:], 1).astype(np.float64) ** power
+        chance /= chance.sum()
+        self._size = sample_size
+        self._cumulative = np.cumsum(chance)
+        self._log_expected = np.log(chance * sample_size).astype(np.float32)
+        everything = np.arange(1, len(item_counts), dtype=np.int32)
+        self._whole = Negatives(everything, np.zeros(len(everything), np.float32))
+        self.is_whole = len(everything) <= 2 * sample_size
+
+    def draw(self, generator: np.random.Generator) -> Negatives:
+        """Return the negatives of one batch, drawn with replacement."""
+        if self.is_whole:
+            return self._whole
+        drawn = np.searchsorted(self._cumulative, generator.random(self._size), side="right")
+        drawn = np.minimum(drawn, len(self._cumulative) - 1)
+        return Negatives((drawn + 1).astype(np.int32), self._log_expected[drawn])
+
+
+def next_item_losses(
+    query: tf.Tensor,
+    target_vectors: tf.Tensor,
+    target_items: tf.Tensor,
+    negative_vectors: tf.Tensor,
+    negative_items: tf.Tensor,
+    log_expected: tf.Tensor,
+    scale: float,
+) -> tf.Tensor:
+    """Return the negative log likelihood [P] of the true next items.
+
+    ``query`` and ``target_vectors`` are unit vectors [P, D], ``negative_vectors`` [N, D]; ``target_items``
+    [P] and ``negative_items`` [N] are their indices; a logit is ``scale`` times a dot product.
+    """
+    true_logits = scale * tf.reduce_sum(query * target_vectors, axis=1)  # [P]
+    logits = scale * tf.matmul(query, negative_vectors, transpose_b=True) - log_expected  # [P, N]
+    is_true = tf.equal(target_items[:, None], negative_items[None, :])
+    logits = tf.where(is_true, tf.constant(_EXCLUDED), logits)
+    return tf.reduce_logsumexp(tf.concat([true_logits[:, None], logits], axis=1), axis=1) - true_logits

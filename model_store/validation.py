@@ -1,0 +1,82 @@
+"""What a learner is worth on the validation part, after each epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from model_store.losses import Losses, mean_action_loss, mean_hazard_loss
+
+if TYPE_CHECKING:
+    from model_store.batches import Samples
+    from model_store.learner import Learner
+
+TOP: Final = 20
+_BATCH_EVENTS: Final = 4_096
+_RANKED_AT_ONCE: Final = 512
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Losses in nats, and how well the next item was ranked among all items.
+
+    The item's loss is the softmax over the whole catalogue. Only next items that the vocabulary knows
+    are asked for. With no such item, the ranks' measures are 0.
+    """
+
+    losses: Losses
+    recall_at_20: float
+    mrr_at_20: float
+
+
+def measure(learner: Learner, samples: Samples, most_events: int) -> Measured:
+    """Measure ``learner`` on about ``most_events`` events of ``samples``, always the same ones."""
+    vectors = learner.item_vectors()[1:]
+    scale = np.float32(learner.specification.item_logit_scale)
+    item_losses, ranks = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
+    action, hazard, action_weight, hazard_weight = 0.0, 0.0, 0, 0
+    for batch in samples.sampled(most_events).in_order(_BATCH_EVENTS):
+        answers = learner.answer(batch)
+        known = int(np.count_nonzero(batch.next_action >= 0))
+        action += known * float(mean_action_loss(answers.next_action, batch.next_action))
+        action_weight += known
+        if answers.hazard is not None:
+            count = len(batch.scored)
+            hazard += count * float(
+                mean_hazard_loss(answers.hazard, batch.gap_bin, batch.survived, batch.returned)
+            )
+            hazard_weight += count
+        for start in range(0, len(batch.next_item), _RANKED_AT_ONCE):
+            some = slice(start, start + _RANKED_AT_ONCE)
+            losses, places = _ranked((answers.query[some] @ vectors.T) * scale, batch.next_item[some] - 1)
+            item_losses.append(losses)
+            ranks.append(places)
+    rank = np.concatenate(ranks)
+    found = rank < TOP
+    return Measured(
+        losses=Losses(
+            item=_mean(np.concatenate(item_losses)),
+            action=action / max(action_weight, 1),
+            hazard=hazard / max(hazard_weight, 1),
+        ),
+        recall_at_20=_mean(found),
+        mrr_at_20=_mean(np.where(found, 1.0 / (rank + 1), 0.0)),
+    )
+
+
+def _ranked(logits: Floats, true: npt.NDArray[np.int32]) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Return the loss [Q] and the rank [Q], from 0, of the ``true`` columns [Q] of ``logits`` [Q, V]."""
+    true_logits = np.take_along_axis(logits, true[:, None], axis=1)
+    rank = np.count_nonzero(logits > true_logits, axis=1)
+    highest = logits.max(axis=1, keepdims=True)
+    total = np.log(np.exp(logits - highest).sum(axis=1)) + highest[:, 0]
+    return total - true_logits[:, 0], rank
+
+
+def _mean(values: npt.NDArray[np.float32] | npt.NDArray[np.float64] | npt.NDArray[np.bool_]) -> float:
+    return float(values.mean()) if len(values) else 0.0
