@@ -33,7 +33,7 @@ def _setting(
         "choices": choices,
         "secret": secret,
     }
-    return field(default=default, metadata=about)
+    return field(default=default, repr=not secret, metadata=about)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

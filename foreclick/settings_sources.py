@@ -97,9 +97,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
             continue
         if variable not in by_variable:
-            raise SettingsError(
-                f"the environment variable {variable} names no setting{_nearest(variable, by_variable)}"
-            )
+            hint = _nearest(variable, by_variable, ENVIRONMENT_PREFIX)
+            raise SettingsError(f"the environment variable {variable} names no setting{hint}")
         setting = by_variable[variable]
         values[setting.name] = _parsed(setting, text, variable)
     return values
@@ -122,9 +121,10 @@ def _from_command_line(command_line: Mapping[str, object]) -> dict[str, object]:
     return values
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else "; `foreclick settings` lists all"
+def _nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    ends = [one.removeprefix(prefix) for one in known]
+    close = difflib.get_close_matches(name.removeprefix(prefix), ends, n=1, cutoff=0.6)
+    return f"; did you mean {prefix}{close[0]}?" if close else "; `foreclick settings` lists all"
 
 
 def _parsed(setting: Setting, value: object, where: str) -> object:

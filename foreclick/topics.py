@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from foreclick.errors import ForeclickError
 from foreclick.settings import Settings, confluent_settings
@@ -40,7 +39,7 @@ def topics(settings: Settings) -> tuple[Topic, ...]:
     )
 
 
-def create_topics(settings: Settings) -> list[str]:
+def create_topics(settings: Settings, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> list[str]:
     """Make the topics that are missing and give their names; topics that exist are left as they are.
 
     ``settings.kafka`` must be an address. Raises `TopicsError` when the brokers cannot be reached or refuse,
@@ -50,7 +49,7 @@ def create_topics(settings: Settings) -> list[str]:
     admin = AdminClient(
         {"bootstrap.servers": settings.kafka, "log_level": LOG_ALERTS_ONLY, **confluent_settings(settings)}
     )
-    _require_answer(admin, settings.kafka)
+    _require_answer(admin, settings.kafka, answer_timeout_s)
     wanted = [_new_topic(topic, settings) for topic in topics(settings)]
     made = []
     for name, future in admin.create_topics(wanted, operation_timeout=ADMIN_TIMEOUT_S).items():
@@ -65,9 +64,9 @@ def create_topics(settings: Settings) -> list[str]:
     return made
 
 
-def _require_answer(admin: AdminClient, address: str) -> None:
+def _require_answer(admin: AdminClient, address: str, timeout_s: float) -> None:
     try:
-        admin.list_topics(timeout=ANSWER_TIMEOUT_S)
+        admin.list_topics(timeout=timeout_s)
     except KafkaException as error:
         raise TopicsError(
             f"Kafka at {address} does not answer: {error.args[0].str()}; "

@@ -164,9 +164,9 @@ def require_free_port(port: int, title: str, option: str) -> None:
         raise _port_taken(port, title, option)
 
 
-def require_free_disk(directory: Path, title: str) -> None:
-    """Raise `DiskFull` when the disk of an existing directory has less than `LEAST_FREE_BYTES` left."""
-    if shutil.disk_usage(directory).free < LEAST_FREE_BYTES:
+def require_free_disk(directory: Path, title: str, least_bytes: int = LEAST_FREE_BYTES) -> None:
+    """Raise `DiskFull` when the disk of an existing directory has less than ``least_bytes`` left."""
+    if shutil.disk_usage(directory).free < least_bytes:
         raise _disk_full(directory, title)
 
 
