@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import faust
 from faust.types import TP, EventT
+from threadpoolctl import threadpool_limits
 
 from model_store.serving import ServedModel
 from streamer.config import WorkerConfig
@@ -171,6 +172,8 @@ def run_worker(config: WorkerConfig) -> None:
     """Run a worker until it is told to stop (SIGTERM, Ctrl-C). Exits the process: 0 when it was told to."""
     _log_to_stderr(config.log_level)
     app = build_app(config)
+    # More threads only fight for the cores that Kafka, Redis and the event loop need.
+    threadpool_limits(limits=1)
     faust.Worker(app, override_logging=False, redirect_stdouts=False).execute_from_commandline()
 
 

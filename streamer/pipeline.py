@@ -80,11 +80,15 @@ class Pipeline:
 
     async def revoke(self, timeout_s: float) -> None:
         """Own nothing any more. What is in flight may end within ``timeout_s``; the rest is dropped."""
-        if self._in_flight:
-            await asyncio.wait(self._in_flight, timeout=timeout_s)
+        await self.drain(timeout_s)
         for partition in self._partitions.values():
             partition.closed = True
         self._partitions.clear()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait until nothing is in flight, for at most ``timeout_s``."""
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=timeout_s)
 
     async def submit(self, batch: FetchedBatch, done: Callable[[], None]) -> None:
         """Take ``batch`` in, waiting while too many are in flight. ``done`` is called behind its write."""

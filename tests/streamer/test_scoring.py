@@ -1,0 +1,177 @@
+"""Windows and states against plain lists and a recompute of the whole window."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import msgspec
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model_store.recompute import states_of_windows
+from model_store.windows import pack_row
+from producers.events import Event
+from streamer.decoding import decode_batch
+from streamer.memory import PartitionMemory
+from streamer.records import SourcePartition
+from streamer.rendering import RenderingSettings
+from streamer.scoring import ScoredBatch, ScoringSettings, score_group
+from streamer.state import UserState, unpack_state
+from tests.streamer.events import START_MS, Record, batch, event, record
+from tests.streamer.models import random_model
+
+SOURCE = SourcePartition("topicid0abcdefghijklmn", 0)
+WINDOW = 6
+LATENESS_MS = 1_000
+MODEL = random_model(window_size=WINDOW)
+SCORING = ScoringSettings(LATENESS_MS, RenderingSettings(3, 0.8))
+
+
+class Shop:
+    """Scores batches one group after another and keeps what a store would keep."""
+
+    def __init__(self) -> None:
+        self.stored: dict[bytes, bytes] = {}
+        self.scored: list[ScoredBatch] = []
+
+    def score(self, groups: list[list[list[Record]]], model=MODEL) -> Shop:
+        for group in groups:
+            memory = PartitionMemory()
+            work = []
+            for records in group:
+                decoded = decode_batch(batch(records), SOURCE)
+                slots, missing = memory.claim(dict.fromkeys(user for user, _, _ in decoded.events))
+                for user in missing:
+                    slots[user].state = unpack_state(self.stored.get(user))
+                work.append((decoded, slots))
+            for result in score_group(model, work, SCORING, START_MS):
+                self.scored.append(result)
+                self.stored.update(result.states)
+        return self
+
+    @property
+    def predictions(self) -> list[dict]:
+        return [msgspec.json.decode(value) for result in self.scored for _, value in result.predictions]
+
+
+def expected_windows(events: list[Event]) -> tuple[dict[str, list[Event]], int, list[str]]:
+    """The window rule on plain lists: (windows, repeated events, ids that came too late)."""
+    windows: defaultdict[str, list[Event]] = defaultdict(list)
+    repeated, too_late = 0, []
+    for one in events:
+        window = windows[one.user_id]
+        if any(one.event_id == kept.event_id for kept in window):
+            repeated += 1
+            continue
+        if window and one.event_time_ms < window[-1].event_time_ms - LATENESS_MS:
+            too_late.append(one.event_id)
+            continue
+        if len(window) == WINDOW:
+            del window[: WINDOW // 2]
+        window.append(one)
+        window.sort(key=lambda kept: kept.event_time_ms)
+    return windows, repeated, too_late
+
+
+streams = st.lists(
+    st.builds(
+        lambda number, user, at_ms, item: event(f"e{number}", user, at_ms, f"item-{item}"),
+        st.integers(0, 30),
+        st.sampled_from(["ann", "bob"]),
+        st.integers(0, 2_500),
+        st.integers(0, 45),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(streams)
+def test_windows_equal_the_rule_on_plain_lists(events: list[Event]) -> None:
+    records = [record(offset, one) for offset, one in enumerate(events)]
+    shop = Shop().score([[records]] if records else [])
+    windows, repeated, too_late = expected_windows(events)
+    stored = {user.decode(): unpack_state(state).rows for user, state in shop.stored.items()}
+    assert stored == {user: b"".join(map(pack_row, window)) for user, window in windows.items()}
+    assert sum(result.duplicate_events for result in shop.scored) == repeated
+    late = [letter for result in shop.scored for letter in result.dead_letters]
+    assert [msgspec.json.decode(letter.record.value)["event_id"] for letter in late] == too_late
+    assert {letter.reason for letter in late} <= {"too_late"}
+
+
+@settings(max_examples=40, deadline=None)
+@given(streams, st.lists(st.integers(1, 7), min_size=40, max_size=40), st.integers(1, 4))
+def test_batch_boundaries_change_nothing(events: list[Event], sizes: list[int], group_size: int) -> None:
+    records = [record(offset, one) for offset, one in enumerate(events)]
+    one_by_one = Shop().score([[[one]] for one in records])
+    batches, at = [], 0
+    for size in sizes:
+        batches.append(records[at : at + size])
+        at += size
+    batches = [some for some in batches if some]
+    grouped = Shop().score(
+        [batches[first : first + group_size] for first in range(0, len(batches), group_size)]
+    )
+    assert_same(one_by_one.predictions, grouped.predictions)
+    assert one_by_one.stored.keys() == grouped.stored.keys()
+    for user, state in one_by_one.stored.items():
+        assert_same_state(unpack_state(state), unpack_state(grouped.stored[user]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(streams)
+def test_kept_states_equal_a_recompute_of_the_whole_window(events: list[Event]) -> None:
+    shop = Shop().score([[[record(offset, one)]] for offset, one in enumerate(events)])
+    states = [unpack_state(state) for state in shop.stored.values()]
+    recomputed = states_of_windows(MODEL, [state.rows for state in states])
+    for state, wanted in zip(states, recomputed, strict=True):
+        np.testing.assert_allclose(np.frombuffer(state.hidden, "<f4"), wanted, atol=1e-6)
+
+
+def test_each_batch_stores_the_state_behind_its_own_last_event() -> None:
+    first, second = [record(0, event("a"))], [record(1, event("b", at_ms=5))]
+    together = Shop().score([[first, second]])
+    alone = Shop().score([[first]])
+    assert_same_state(
+        unpack_state(together.scored[0].states[b"ann"]), unpack_state(alone.scored[0].states[b"ann"])
+    )
+
+
+def test_a_new_model_rebuilds_states_from_the_windows() -> None:
+    history = [record(offset, event(f"e{offset}", at_ms=offset)) for offset in range(3)]
+    last = [record(3, event("e3", at_ms=3))]
+    new_model = random_model(seed=2, window_size=WINDOW)
+    promoted = Shop().score([[history]])
+    promoted.score([[last]], new_model)
+    always = Shop().score([[[*history, *last]]], new_model)
+    assert_same(promoted.predictions[-1:], always.predictions[-1:])
+    assert promoted.predictions[-1]["model"]["version"] == new_model.version
+
+
+def test_a_search_without_an_item_and_unknown_items_are_scored() -> None:
+    searching = msgspec.structs.replace(event("s"), item_id=None, event_type="search")
+    unknown = event("u", item="never seen")
+    made = Shop().score([[[record(0, searching), record(1, unknown)]]]).predictions
+    assert [prediction["event_id"] for prediction in made] == ["s", "u"]
+    for prediction in made:
+        assert abs(sum(prediction["next_action"].values()) - 1) < 1e-5
+        assert len(prediction["next_items"]) == 3
+
+
+def assert_same(some: list[dict], others: list[dict]) -> None:
+    assert [one["prediction_id"] for one in some] == [one["prediction_id"] for one in others]
+    for one, other in zip(some, others, strict=True):
+        assert one["event_id"] == other["event_id"]
+        for action, probability in one["next_action"].items():
+            assert abs(probability - other["next_action"][action]) < 1e-5
+        assert abs(one["churn"]["probability"] - other["churn"]["probability"]) < 1e-5
+        for item, same in zip(one["next_items"], other["next_items"], strict=True):
+            assert abs(item["score"] - same["score"]) < 1e-4
+
+
+def assert_same_state(one: UserState, other: UserState) -> None:
+    assert one.rows == other.rows
+    np.testing.assert_allclose(
+        np.frombuffer(one.hidden, "<f4"), np.frombuffer(other.hidden, "<f4"), atol=1e-6
+    )

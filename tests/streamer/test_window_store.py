@@ -1,0 +1,144 @@
+"""One contract for every window store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+import pytest
+
+from streamer.errors import StaleOwner, StoreUnavailable
+from streamer.records import SourcePartition
+from streamer.window_store import RedisWindowStore, WindowStore
+from tests.streamer.stores import InMemoryWindowStore
+
+SOURCE = SourcePartition("topicid0abcdefghijklmn", 3)
+Scenario = Callable[[WindowStore], Awaitable[None]]
+Runner = Callable[[Scenario], None]
+
+
+@pytest.fixture(params=["memory", "redis"])
+def run(request: pytest.FixtureRequest) -> Runner:
+    """Run a scenario against an empty store."""
+    if request.param == "memory":
+        return lambda scenario: asyncio.run(_run(scenario, InMemoryWindowStore()))
+    url, prefix = request.getfixturevalue("redis_url"), request.getfixturevalue("unique_prefix")
+
+    async def with_redis(scenario: Scenario) -> None:
+        async with aclosing(RedisWindowStore.connect(url, prefix, 60_000, 5_000, {})) as store:
+            await scenario(store)
+
+    return lambda scenario: asyncio.run(with_redis(scenario))
+
+
+async def _run(scenario: Scenario, store: WindowStore) -> None:
+    await scenario(store)
+
+
+def test_an_empty_store_knows_no_offset_and_no_state(run: Runner) -> None:
+    async def scenario(store: WindowStore) -> None:
+        snapshot = await store.read(SOURCE, [b"ann", b"bob"])
+        assert snapshot.offset is None
+        assert snapshot.states == [None, None]
+        assert await store.offset(SOURCE) is None
+
+    run(scenario)
+
+
+def test_what_was_written_is_read_with_the_offset_it_reaches(run: Runner) -> None:
+    async def scenario(store: WindowStore) -> None:
+        await store.write(SOURCE, None, 5, {b"ann": b"\0one", b"bob": b"two"})
+        await store.write(SOURCE, 5, 9, {b"ann": b"three"})
+        snapshot = await store.read(SOURCE, [b"bob", b"cy", b"ann"])
+        assert snapshot.offset == 9
+        assert snapshot.states == [b"two", None, b"three"]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("expected", [None, 4, 8])
+def test_a_write_that_expects_another_offset_changes_nothing(run: Runner, expected: int | None) -> None:
+    async def scenario(store: WindowStore) -> None:
+        await store.write(SOURCE, None, 5, {b"ann": b"one"})
+        with pytest.raises(StaleOwner) as refusal:
+            await store.write(SOURCE, expected, 9, {b"ann": b"two", b"bob": b"two"})
+        assert refusal.value.actual == 5
+        snapshot = await store.read(SOURCE, [b"ann", b"bob"])
+        assert snapshot.offset == 5
+        assert snapshot.states == [b"one", None]
+
+    run(scenario)
+
+
+def test_a_write_into_an_emptied_store_is_refused(run: Runner) -> None:
+    async def scenario(store: WindowStore) -> None:
+        with pytest.raises(StaleOwner) as refusal:
+            await store.write(SOURCE, 5, 9, {b"ann": b"two"})
+        assert refusal.value.actual is None
+
+    run(scenario)
+
+
+def test_a_write_whose_answer_was_lost_may_be_repeated(run: Runner) -> None:
+    async def scenario(store: WindowStore) -> None:
+        await store.write(SOURCE, None, 5, {b"ann": b"one"})
+        await store.write(SOURCE, None, 5, {b"ann": b"one"})
+        assert await store.offset(SOURCE) == 5
+
+    run(scenario)
+
+
+def test_partitions_and_topics_made_anew_share_nothing(run: Runner) -> None:
+    async def scenario(store: WindowStore) -> None:
+        await store.write(SOURCE, None, 5, {b"ann": b"one"})
+        for other in (SourcePartition(SOURCE.topic_id, 4), SourcePartition("another0abcdefghijklmn", 3)):
+            snapshot = await store.read(other, [b"ann"])
+            assert snapshot.offset is None
+            assert snapshot.states == [None]
+
+    run(scenario)
+
+
+def test_a_batch_without_users_still_moves_the_offset(run: Runner) -> None:
+    async def scenario(store: WindowStore) -> None:
+        await store.write(SOURCE, None, 5, {})
+        assert (await store.read(SOURCE, [])).offset == 5
+
+    run(scenario)
+
+
+def test_states_expire_and_the_offset_stays(redis_url: str, unique_prefix: str) -> None:
+    import redis
+
+    async def scenario() -> None:
+        async with aclosing(RedisWindowStore.connect(redis_url, unique_prefix, 7_000, 5_000, {})) as store:
+            await store.write(SOURCE, None, 5, {b"ann": b"one"})
+
+    asyncio.run(scenario())
+    with redis.Redis.from_url(redis_url) as client:
+        times_to_live = {key: client.pttl(key) for key in client.keys(f"{unique_prefix}*")}
+    root = f"{unique_prefix}{{topicid0.3}}".encode()
+    assert times_to_live[root] == -1
+    assert 0 < times_to_live[root + b"ann"] <= 7_000
+
+
+def test_a_server_that_is_not_there_is_unavailable(unused_tcp_port: int) -> None:
+    async def scenario() -> None:
+        url = f"redis://127.0.0.1:{unused_tcp_port}/0"
+        async with aclosing(RedisWindowStore.connect(url, "x", 1_000, 300, {})) as store:
+            with pytest.raises(StoreUnavailable, match="is it up"):
+                await store.offset(SOURCE)
+
+    asyncio.run(scenario())
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """A port on which nobody listens."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
