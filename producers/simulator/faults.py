@@ -50,13 +50,15 @@ class SimulatedRecord:
     """One record to publish, and what was done to it.
 
     ``sent_ms`` is the moment of sending in simulated Unix milliseconds; it never falls from record
-    to record. ``detail`` names the way in which a malformed record is wrong.
+    to record. ``event_id`` is the good event's that the record was made from. ``detail`` names the
+    way in which a malformed record is wrong.
     """
 
     key: bytes | None
     value: bytes | None
     kind: Kind
     sent_ms: int
+    event_id: str
     detail: str = ""
 
 
@@ -88,19 +90,21 @@ class _Faults:
 
     def records(self, event: Event) -> Iterator[SimulatedRecord]:
         rates, now_ms = self._rates, event.event_time_ms
-        key, value = event.user_id.encode(), encode_event(event)
+        key, value, event_id = event.user_id.encode(), encode_event(event), event.event_id
         draw = next(self._draws)
         if draw < rates.late:
-            yield SimulatedRecord(key, value, "late", now_ms + self._delay(rates.late_by_ms))
+            yield SimulatedRecord(key, value, "late", now_ms + self._delay(rates.late_by_ms), event_id)
         elif draw < rates.late + rates.reordered:
-            yield SimulatedRecord(key, value, "reordered", now_ms + self._delay(_REORDERED_BY_MS))
+            yield SimulatedRecord(key, value, "reordered", now_ms + self._delay(_REORDERED_BY_MS), event_id)
         else:
-            yield SimulatedRecord(key, value, "genuine", now_ms)
+            yield SimulatedRecord(key, value, "genuine", now_ms, event_id)
         if next(self._draws) < rates.duplicates:
-            yield SimulatedRecord(key, value, "duplicate", now_ms + self._delay(_DUPLICATE_AFTER_MS))
+            yield SimulatedRecord(
+                key, value, "duplicate", now_ms + self._delay(_DUPLICATE_AFTER_MS), event_id
+            )
         if next(self._draws) < rates.malformed:
             way = next(self._ways)
-            yield SimulatedRecord(*way.record(event), "malformed", now_ms, way.name)
+            yield SimulatedRecord(*way.record(event), "malformed", now_ms, event_id, way.name)
         if next(self._draws) < rates.bots / _BOT_BURST:
             yield from self._burst(event)
 
@@ -118,7 +122,7 @@ class _Faults:
                 event_time_ms=time_ms,
                 item_id=f"i{place}",
             )
-            yield SimulatedRecord(BOT_USER_ID.encode(), encode_event(view), "bot", time_ms)
+            yield SimulatedRecord(BOT_USER_ID.encode(), encode_event(view), "bot", time_ms, view.event_id)
 
 
 def _uniforms(rng: np.random.Generator) -> Iterator[float]:
