@@ -31,7 +31,6 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     replay: str
     shift_ms: int
     position: Position
-    finished: bool = False
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

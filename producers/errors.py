@@ -6,7 +6,8 @@ ProducerError
 │   ├── LogUnreadable     the file is missing, is no file, or its compression or container is broken
 │   ├── UnexpectedColumns the file's header is not the format's
 │   ├── MappingError      a column mapping is missing, or names what is not there
-│   └── LogNotSorted      the lines are not in order of time
+│   ├── LogNotSorted      the lines are not in order of time
+│   └── SortError         there is no room to sort a log
 ├── CheckpointError       a replay cannot be resumed from this checkpoint
 └── PublishError          the brokers cannot be reached, or refuse the settings
 """
@@ -44,9 +45,13 @@ class LogNotSorted(LogError):
     def __init__(self, line_number: int) -> None:
         super().__init__(
             f"the log is not in order of time: line {line_number} and its neighbours are earlier than the "
-            "lines before them; sort it with --sort, which needs room on disk for one copy of the log"
+            "lines before them; sort it with --sort, which needs room on disk for two copies of the log"
         )
         self.line_number = line_number
+
+
+class SortError(LogError):
+    """There is no room to sort a log."""
 
 
 class CheckpointError(ProducerError):

@@ -31,6 +31,7 @@ CLIENT_DEFAULTS: Final[Mapping[str, str]] = MappingProxyType(
         "queue.buffering.max.messages": "200000",
         "queue.buffering.max.kbytes": "131072",
         "allow.auto.create.topics": "false",
+        "log_level": "1",  # what librdkafka would print is in `last_error`
     }
 )
 _PROMISED: Final = ("acks", "enable.idempotence", "partitioner")
@@ -69,14 +70,23 @@ class Publisher:
         self.failed = 0
         self.last_error = ""
         try:
-            self._producer = Producer({"bootstrap.servers": bootstrap, **CLIENT_DEFAULTS, **client_settings})
+            self._producer = Producer(
+                {
+                    "bootstrap.servers": bootstrap,
+                    "error_cb": self._note,
+                    **CLIENT_DEFAULTS,
+                    **client_settings,
+                }
+            )
             found = self._producer.list_topics(topic, timeout=_CONNECT_TIMEOUT_S).topics[topic]
         except KafkaException as error:
             raise PublishError(
                 f"cannot publish to Kafka at {bootstrap}: {error.args[0]}; is it running there?"
             ) from error
         if found.error is not None:
-            raise PublishError(f"the topic {topic} cannot be used: {found.error}; create it first")
+            raise PublishError(
+                f"the topic {topic} cannot be used: {found.error}; `foreclick topics` creates it"
+            )
 
     def publish(self, event: Event, timestamp_ms: int | None = None) -> None:
         """Send an event under its user's key. ``timestamp_ms`` is the record's; None is now."""
@@ -124,6 +134,21 @@ class Publisher:
         while self._producer.flush(_FLUSH_STEP_S) and time.monotonic() < deadline_s:
             pass
         return Delivery(self.delivered, self.failed)
+
+    def close(self) -> None:
+        """Send what is still queued, give up what the brokers do not take in a minute, and let go of them."""
+        self.flush()
+        self._producer.purge()
+        self._producer.close()
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def _note(self, error: KafkaError) -> None:
+        self.last_error = str(error)
 
     def _report(self, error: KafkaError | None, _record: Message | None) -> None:
         if error is None:

@@ -5,50 +5,76 @@ from __future__ import annotations
 import heapq
 import struct
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 import msgspec
 
-from producers.errors import LogError
-from producers.readers import LogLine, ReadEvent
+from producers.errors import SortError
+from producers.readers import LogLine, ReadEvent, RejectedLine
 
 RUN_EVENTS: Final = 250_000
 MOST_RUNS: Final = 64
 _READ_BYTES: Final = 262_144
 _length: Final = struct.Struct("<I")
 _encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(ReadEvent)
+_event_decoder: Final = msgspec.msgpack.Decoder(ReadEvent)
+_rejected_decoder: Final = msgspec.msgpack.Decoder(RejectedLine)
+_Line = TypeVar("_Line", ReadEvent, RejectedLine)
+
+
+@contextmanager
+def sorted_log(
+    lines: Iterable[LogLine], directory: Path | None = None, run_events: int = RUN_EVENTS
+) -> Iterator[Callable[[], Iterator[LogLine]]]:
+    """Sort a log once; the function given reads it as often as need be, until the context ends.
+
+    It yields the rejected lines in the log's order, then all events by time; equal times stay in the log's
+    order. At most ``run_events`` events are held in memory. The rest is in a directory of its own in
+    ``directory`` (by default the system's for temporary files), with room for two copies of the log, which is
+    removed at the end. Raises `SortError` where that has no room.
+    """
+    with tempfile.TemporaryDirectory(prefix="foreclick-sort-", dir=directory) as place:
+        runs = _Runs(Path(place))
+        held: list[ReadEvent] = []
+        with (Path(place) / "rejected").open("wb") as rejected:
+            for line in lines:
+                if isinstance(line, RejectedLine):
+                    with _room_in(place):
+                        _append(rejected, line)
+                    continue
+                held.append(line)
+                if len(held) == run_events:
+                    with _room_in(place):
+                        runs.add(sorted(held, key=_time_ms))
+                    held.clear()
+        held.sort(key=_time_ms)
+
+        def read() -> Iterator[LogLine]:
+            yield from _read(Path(place) / "rejected", _rejected_decoder)
+            yield from heapq.merge(*runs.read(), held, key=_time_ms)
+
+        yield read
 
 
 def sorted_by_time(
     lines: Iterable[LogLine], directory: Path | None = None, run_events: int = RUN_EVENTS
 ) -> Iterator[LogLine]:
-    """Yield the rejected lines as they come, then all events by time; equal times stay in the log's order.
+    """Yield the log once as `sorted_log` orders it."""
+    with sorted_log(lines, directory, run_events) as read:
+        yield from read()
 
-    At most ``run_events`` events are held in memory. A longer log is written once or a few times to a
-    directory of its own in ``directory`` (by default the system's for temporary files), which is removed at
-    the end. Raises `LogError` where that has no room.
-    """
-    with tempfile.TemporaryDirectory(prefix="foreclick-sort-", dir=directory) as place:
-        runs = _Runs(Path(place))
-        held: list[ReadEvent] = []
-        try:
-            for line in lines:
-                if not isinstance(line, ReadEvent):
-                    yield line
-                    continue
-                held.append(line)
-                if len(held) == run_events:
-                    runs.add(sorted(held, key=_time_ms))
-                    held.clear()
-            held.sort(key=_time_ms)
-            yield from heapq.merge(*runs.read(), held, key=_time_ms)
-        except OSError as error:
-            raise LogError(
-                f"cannot sort in {place}: {error.strerror}; make room there, or name another directory"
-            ) from error
+
+@contextmanager
+def _room_in(place: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SortError(
+            f"cannot sort in {place}: {error.strerror}; make room there, or name another --sort-directory"
+        ) from error
 
 
 class _Runs:
@@ -69,28 +95,28 @@ class _Runs:
         self._paths.append(self._write(events))
 
     def read(self) -> list[Iterator[ReadEvent]]:
-        return [_read(path) for path in self._paths]
+        """Start to read each run."""
+        return [_read(path, _event_decoder) for path in self._paths]
 
     def _write(self, events: Iterable[ReadEvent]) -> Path:
         self._written += 1
         path = self._directory / f"{self._written}.run"
         with path.open("wb") as run:
             for event in events:
-                packed = _encoder.encode(event)
-                run.write(_length.pack(len(packed)))
-                run.write(packed)
+                _append(run, event)
         return path
 
 
-def _read(path: Path) -> Iterator[ReadEvent]:
+def _append(run: BinaryIO, line: LogLine) -> None:
+    packed = _encoder.encode(line)
+    run.write(_length.pack(len(packed)))
+    run.write(packed)
+
+
+def _read(path: Path, decoder: msgspec.msgpack.Decoder[_Line]) -> Iterator[_Line]:
     with path.open("rb", buffering=_READ_BYTES) as run:
         while prefix := run.read(_length.size):
-            yield _decoder.decode(_record(run, prefix))
-
-
-def _record(run: BinaryIO, prefix: bytes) -> bytes:
-    (size_bytes,) = _length.unpack(prefix)
-    return run.read(size_bytes)
+            yield decoder.decode(run.read(_length.unpack(prefix)[0]))
 
 
 def _time_ms(line: ReadEvent) -> int:
