@@ -35,6 +35,7 @@ MEASURED_QUERIES: Final = 1_000
 
 _SCORES_AT_ONCE: Final = 4_000_000
 _TRAINING_POINTS_PER_LIST: Final = 64
+_NOISE: Final = 0.4
 
 
 class IndexDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,9 +137,11 @@ def build_item_index(
 ) -> ExactIndex | ApproximateIndex:
     """Return the index for a catalogue: exact for a small one or when asked, else the cheapest that suffices.
 
-    ``item_vectors`` is float32[items, dimensions] with the unknown item as row 0; ``queries``,
-    float32[any, dimensions], are queries that the model itself makes. The recall is measured on as many of
-    them as there are, up to half of the sample, and on item vectors for the rest.
+    ``item_vectors`` is float32[items, dimensions] with the unknown item as row 0, the others of length 1;
+    ``queries``, float32[any, dimensions], are queries that the model itself makes. The recall is measured on
+    up to `MEASURED_QUERIES` / 2 of them, and for the rest on item vectors with noise of 0.4 of their
+    length: a query is near an item, not on it. Two standard errors of the mean must lie above the recall
+    that is wanted.
     """
     items = len(item_vectors) - 1
     if exact or items <= EXACT_UP_TO_ITEMS:
@@ -148,16 +151,20 @@ def build_item_index(
     lists = 1 << round(np.log2(2 * np.sqrt(items)))
     index = _trained(item_vectors, lists, seed)
 
-    def recall(probes: int) -> float:
+    def recalls(probes: int) -> Floats:
         index.nprobe = probes
-        return _recall(index.search(sample, RECALL_DEPTH)[1], wanted)
+        return _recalls(index.search(sample, RECALL_DEPTH)[1], wanted)
+
+    def suffices(probes: int) -> bool:
+        found = recalls(probes)
+        return bool(found.mean() - 2 * found.std() / np.sqrt(len(found)) >= wanted_recall)
 
     most = int(lists * LARGEST_PROBED_SHARE)
-    if recall(most) < wanted_recall:
+    if not suffices(most):
         return ExactIndex(item_vectors)
-    probes = _least(recall, wanted_recall, most)
-    description = IndexDescription("ivf", items, lists, probes, recall(probes), len(sample), source)
-    return ApproximateIndex(index, description)
+    probes = _least(suffices, most)
+    recall = round(float(recalls(probes).mean()), 6)
+    return ApproximateIndex(index, IndexDescription("ivf", items, lists, probes, recall, len(sample), source))
 
 
 def save_item_index(directory: Path, index: ExactIndex | ApproximateIndex) -> None:
@@ -219,20 +226,23 @@ def _sampled_queries(item_vectors: Floats, queries: Floats | None, seed: int) ->
         count = min(len(queries), MEASURED_QUERIES // 2)
         own = queries[generator.choice(len(queries), count, replace=False)]
     rest = MEASURED_QUERIES - len(own)
-    chosen = generator.choice(np.arange(1, len(item_vectors)), rest, replace=False)
-    source = "the model's queries and item vectors" if len(own) else "item vectors"
-    return np.concatenate([own, item_vectors[chosen]]).astype(np.float32), source
+    near = item_vectors[generator.integers(1, len(item_vectors), rest)]
+    noise = generator.normal(scale=_NOISE / np.sqrt(near.shape[1]), size=near.shape)
+    sample = np.concatenate([own, near + noise]).astype(np.float32)
+    sample /= np.linalg.norm(sample, axis=1, keepdims=True)
+    return sample, "the model's queries and noisy item vectors" if len(own) else "noisy item vectors"
 
 
-def _recall(found: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]) -> float:
-    """Return the mean share of each row of ``wanted`` that stands in the same row of ``found``."""
-    return float((wanted[:, :, None] == found[:, None, :]).any(axis=2).mean())
+def _recalls(found: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]) -> Floats:
+    """Return, for each row of ``wanted``, the share of it that stands in the same row of ``found``."""
+    shares: Floats = (wanted[:, :, None] == found[:, None, :]).any(axis=2).mean(axis=1, dtype=np.float32)
+    return shares
 
 
-def _least(recall: Callable[[int], float], wanted: float, most: int) -> int:
-    """Return the least number of probes in 1..``most`` with the wanted recall, which ``most`` has."""
+def _least(suffices: Callable[[int], bool], most: int) -> int:
+    """Return the least number in 1..``most`` that suffices, given that ``most`` does."""
     low, high = 1, most
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if recall(middle) >= wanted else (middle + 1, high)
+        low, high = (low, middle) if suffices(middle) else (middle + 1, high)
     return low

@@ -47,6 +47,9 @@ class Survival:
         self._lower = edges
         self._lengths = np.append(np.diff(edges), edges[-1] - edges[-2])
         self._longest = np.append(np.ones(len(edges) - 1), np.inf)  # in lengths of the bin
+        # Silences at which the slope of log churn may change: where an edge is reached, or comes into sight.
+        self._corners_ms = np.unique(np.append(edges, edges[edges > horizon_ms] - horizon_ms))
+        self._ahead_of_corners = self._ahead(self._corners_ms, horizon_ms)  # float64[corners, bins]
 
     def survival(self, hazard: Hazard, silent_ms: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Return P(no event until ``silent_ms`` after the last one), float64[batch].
@@ -56,7 +59,7 @@ class Survival:
         return np.exp(-_each_dot(_rates(hazard), self._passed(silent_ms)))
 
     def churn_probability(
-        self, hazard: Hazard, silent_ms: npt.ArrayLike, horizon_ms: int | None = None
+        self, hazard: Hazard, silent_ms: npt.ArrayLike = 0, horizon_ms: int | None = None
     ) -> npt.NDArray[np.float64]:
         """Return P(no event for the horizon, given ``silent_ms`` without one), float64[batch].
 
@@ -77,10 +80,11 @@ class Survival:
         """
         if not 0 < alert_level < 1:
             raise ValueError("the alert level must lie between 0 and 1")
-        corners_ms = self._corners_ms()
-        ahead = self._ahead(corners_ms, self.horizon_ms)  # float64[corners, bins]
+        corners_ms = self._corners_ms
         # log churn is linear between the corners and constant behind the last of them.
-        above = -(_rates(hazard) @ ahead.T) - math.log(alert_level)  # float64[batch, corners]
+        above = -(_rates(hazard) @ self._ahead_of_corners.T) - math.log(
+            alert_level
+        )  # float64[batch, corners]
         reached = above >= 0
         users = np.arange(len(above))
         first = reached.argmax(axis=1)
@@ -103,11 +107,6 @@ class Survival:
         """Return how many lengths of each bin the horizon covers from here on, float64[..., bins]."""
         silent = np.asarray(silent_ms, np.float64)
         return self._passed(silent + horizon_ms) - self._passed(silent)
-
-    def _corners_ms(self) -> npt.NDArray[np.float64]:
-        """Return the silences at which the slope of log churn may change, ascending from 0."""
-        entering = self._lower - self.horizon_ms
-        return np.unique(np.concatenate([self._lower, entering[entering > 0]]))
 
 
 def _rates(hazard: Hazard) -> npt.NDArray[np.float64]:
