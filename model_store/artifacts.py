@@ -21,26 +21,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from model_store.errors import (
-    AliasDanglingError,
-    AliasUnsetError,
-    FileAbsentError,
-    FileCorruptError,
-    FileTruncatedError,
-    FormatTooNewError,
-    ManifestError,
-    ModelNameError,
-    ModelUnknownError,
-)
+from model_store.errors import AliasDanglingError, AliasUnsetError, ModelNameError, ModelUnknownError
+from model_store.manifest import flush_directory, verify, write_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FORMAT_VERSION: Final = 1
 CHAMPION: Final = "champion"
-MANIFEST_FILE: Final = "manifest.json"
 
 _VERSIONS: Final = "versions"
 _ALIASES: Final = "aliases"
@@ -48,21 +35,6 @@ _UNFINISHED: Final = ".unfinished-"
 _LOCK: Final = ".lock"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _VERSION: Final = re.compile(r"\d{4,}-[0-9a-f]{8}")
-_READ_BYTES: Final = 1 << 20
-
-
-class FileEntry(msgspec.Struct, frozen=True):
-    """One file of a version, as it was written."""
-
-    sha256: str
-    size_bytes: int
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """What `manifest.json` holds: the format of the artifact and each of its files by name."""
-
-    format_version: int
-    files: dict[str, FileEntry]
 
 
 class Writing:
@@ -158,7 +130,7 @@ class ModelStore:
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)
-        _flush_directory(directory)
+        flush_directory(directory)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Writing]:
@@ -175,12 +147,12 @@ class ModelStore:
             writing = Writing(Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=versions)))
             try:
                 yield writing
-                manifest = _write_manifest(writing.directory)
+                manifest = write_manifest(writing.directory)
                 writing.directory.chmod(0o755)
                 writing.published_as(self._publish(writing.directory, name, manifest))
             finally:
                 _remove_unfinished(versions)
-            _flush_directory(versions)
+            flush_directory(versions)
 
     def _publish(self, directory: Path, name: str, manifest: bytes) -> str:
         content = hashlib.sha256(manifest).hexdigest()[:8]
@@ -197,80 +169,10 @@ class ModelStore:
         return sorted(names, key=lambda version: (int(version.split("-")[0]), version))
 
 
-def verify(directory: Path) -> Manifest:
-    """Hold every file in ``directory`` against its manifest, and return that. Raises as `ModelStore.path`."""
-    path = directory / MANIFEST_FILE
-    try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except FileNotFoundError as error:
-        raise ManifestError(f"{path} is missing: train the model again") from error
-    except msgspec.DecodeError as error:
-        raise ManifestError(f"{path} is no manifest ({error}): train the model again") from error
-    if manifest.format_version > FORMAT_VERSION:
-        raise FormatTooNewError(
-            f"{directory} has format {manifest.format_version}, this release reads up to {FORMAT_VERSION}: "
-            "update foreclick"
-        )
-    for name, entry in manifest.files.items():
-        _verify_file(directory / name, entry)
-    return manifest
-
-
-def _verify_file(path: Path, entry: FileEntry) -> None:
-    try:
-        size_bytes = path.stat().st_size
-    except FileNotFoundError as error:
-        raise FileAbsentError(f"{path} is missing: train the model again") from error
-    if size_bytes != entry.size_bytes:
-        raise FileTruncatedError(
-            f"{path} has {size_bytes} bytes, not {entry.size_bytes}: copy it again, or train the model again"
-        )
-    if _sha256(path) != entry.sha256:
-        raise FileCorruptError(
-            f"{path} does not have the SHA-256 of the manifest: copy it again, or train the model again"
-        )
-
-
-def _write_manifest(directory: Path) -> bytes:
-    """Flush every file in ``directory`` and write their manifest; return its bytes."""
-    files = {}
-    for path in sorted(directory.iterdir()):
-        files[path.name] = FileEntry(sha256=_sha256(path), size_bytes=path.stat().st_size)
-        _flush(path)
-    encoded = msgspec.json.format(msgspec.json.encode(Manifest(FORMAT_VERSION, files)), indent=1)
-    path = directory / MANIFEST_FILE
-    path.write_bytes(encoded)
-    _flush(path)
-    _flush_directory(directory)
-    return encoded
-
-
 def _remove_unfinished(versions: Path) -> None:
     """Remove what writers that died have left. Only the holder of the lock may call this."""
     for path in versions.glob(f"{_UNFINISHED}*"):
         shutil.rmtree(path)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _flush_directory(directory: Path) -> None:
-    """Make the names in ``directory`` last through a loss of power."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _checked_name(name: str) -> str:

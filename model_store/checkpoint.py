@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.errors import TrainingError
+from model_store.evaluation import Scores
 from model_store.validation import Measured
 
 if TYPE_CHECKING:
@@ -36,6 +37,17 @@ class EpochReport:
     validation: Measured | None
     seconds: float
 
+    def __str__(self) -> str:
+        """Say the epoch in one line."""
+        start = f"{self.stage} epoch {self.epoch}: loss {self.training_loss:.3f}"
+        if self.validation is None:
+            return f"{start} ({self.seconds:.1f} s)"
+        losses = self.validation.losses
+        return (
+            f"{start}; validation: item {losses.item:.3f}, action {losses.action:.3f}, "
+            f"hazard {losses.hazard:.3f}, recall@20 {self.validation.recall_at_20:.3f} ({self.seconds:.1f} s)"
+        )
+
 
 @dataclass(frozen=True)
 class Course:
@@ -43,11 +55,13 @@ class Course:
 
     ``stage`` is `SEARCH` while the validation part says when to stop, and `REFIT` while the whole training
     part is learned for as many epochs. ``since_best`` counts the epochs since the best one.
+    ``scores`` are those of the best network on the validation part, once the search has ended.
     """
 
     stage: str
     learning_rate: float
     epochs: tuple[EpochReport, ...] = ()
+    scores: Scores | None = None
     best_loss: float | None = None
     best_epoch: int = 0
     since_best: int = 0

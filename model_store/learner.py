@@ -23,7 +23,7 @@ _GRADIENT_NORM = 5.0
 
 
 class Answers(NamedTuple):
-    """The heads at scored events: logits of ``next_action`` [P, A] and ``hazard`` [P, K], ``query`` [Q, D]."""
+    """At scored events, logits ``next_action`` [P, A] and ``hazard`` [P, K]; and ``query`` [Q, D]."""
 
     next_action: npt.NDArray[np.float32]
     hazard: npt.NDArray[np.float32] | None

@@ -57,6 +57,18 @@ def split_log(
     return cut(table, train_until, test_from, validation_share)
 
 
+def part_between(table: EventTable, from_share: float, to_share: float, *, timed: bool) -> Part:
+    """Return the part of ``table``, at least one event, from one share of its time to another.
+
+    A share of 1 includes the last event. Without real times, shares are of the users in order.
+    """
+    if not timed:
+        return _of_users(table, from_share, to_share)
+    times_ms = table.times_ms
+    until_ms = time_at_share(times_ms, to_share) + (to_share == 1)
+    return _between(table, None if from_share == 0 else time_at_share(times_ms, from_share), until_ms)
+
+
 def time_at_share(times_ms: Ints, share: float) -> int:
     """Return the moment at ``share`` of the time that ``times_ms``, at least one, span.
 
@@ -70,21 +82,17 @@ def time_at_share(times_ms: Ints, share: float) -> int:
 
 def _split_in_time(table: EventTable, train_until: float, test_from: float, validation_share: float) -> Split:
     times_ms = table.times_ms
-    first_ms, end_ms = time_at_share(times_ms, 0.0), time_at_share(times_ms, 1.0) + 1
-    until_ms = end_ms if train_until == 1 else time_at_share(times_ms, train_until)
-    known = times_ms[times_ms < until_ms]
-    validation_ms = until_ms - round(validation_share * (until_ms - first_ms))
+    whole = part_between(table, 0.0, train_until, timed=True)
+    known, until_ms = whole.table.times_ms, time_at_share(times_ms, train_until) + (train_until == 1)
+    validation_ms = until_ms - round(validation_share * (until_ms - time_at_share(times_ms, 0.0)))
     if len(known):
         by_events_ms = np.quantile(known, 1 - validation_share, method="higher")
         validation_ms = min(validation_ms, int(by_events_ms))
-    test = None
-    if test_from < 1:
-        test = _between(table, time_at_share(times_ms, test_from), end_ms)
     return Split(
         fitting=_between(table, None, validation_ms),
         validation=_between(table, validation_ms, until_ms),
-        whole=_between(table, None, until_ms),
-        test=test,
+        whole=whole,
+        test=part_between(table, test_from, 1.0, timed=True) if test_from < 1 else None,
     )
 
 
@@ -95,20 +103,19 @@ def _between(table: EventTable, from_ms: int | None, until_ms: int) -> Part:
 
 
 def _split_by_user(table: EventTable, train_until: float, test_from: float, validation_share: float) -> Split:
-    first = np.flatnonzero(table.starts_user())
-    counts = np.diff(np.append(first, len(table)))
-    order = np.argsort(table.times_ms[first], kind="stable")
-    share = np.empty(len(first))
-    share[order] = np.arange(len(first)) / len(first)
-
-    def users(low: float, high: float) -> Part:
-        part = table.where(np.repeat((share >= low) & (share < high), counts))
-        return Part(part, np.ones(len(part), bool), None)
-
     validation_from = train_until * (1 - validation_share)
     return Split(
-        fitting=users(0, validation_from),
-        validation=users(validation_from, train_until),
-        whole=users(0, train_until),
-        test=users(test_from, 1) if test_from < 1 else None,
+        fitting=_of_users(table, 0.0, validation_from),
+        validation=_of_users(table, validation_from, train_until),
+        whole=_of_users(table, 0.0, train_until),
+        test=_of_users(table, test_from, 1.0) if test_from < 1 else None,
     )
+
+
+def _of_users(table: EventTable, from_share: float, to_share: float) -> Part:
+    first = np.flatnonzero(table.starts_user())
+    share = np.empty(len(first))
+    share[np.argsort(table.times_ms[first], kind="stable")] = np.arange(len(first)) / len(first)
+    chosen = (share >= from_share) & (share < to_share)
+    part = table.where(np.repeat(chosen, np.diff(np.append(first, len(table)))))
+    return Part(part, np.ones(len(part), bool), None)

@@ -7,26 +7,23 @@ training part for the epochs, and at the rates, that the search found best. The 
 
 from __future__ import annotations
 
-import math
-import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
 import xxhash
 
 from model_store.batches import Samples
-from model_store.checkpoint import REFIT, SEARCH, Checkpoint, Course, EpochReport, Saved, Values
-from model_store.encoder import Encoder
+from model_store.checkpoint import Checkpoint, Course
 from model_store.errors import TrainingError
+from model_store.evaluation import MODEL, Scores, baseline_scores, rows_of_part
 from model_store.export import Stage, export
-from model_store.learner import Learner
-from model_store.network import specify
-from model_store.parts import Part, Split, split_log, time_at_share
+from model_store.parts import Split, split_log
+from model_store.run import Progress, Run
 from model_store.sequences import EventTable
-from model_store.training_settings import CHURN_HORIZONS_MS, TrainingSettings
-from model_store.validation import measure
+from model_store.training_settings import TrainingSettings
+from model_store.validation import score
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,29 +33,31 @@ if TYPE_CHECKING:
     from producers.events import Event
 
 TRAINING_FILE: Final = "training.json"
+METRICS_FILE: Final = "metrics.json"
 LEAST_EVENTS: Final = 20
-_STEPS_AN_EPOCH: Final = 64
-_BATCH_EVENTS: Final = (64, 1_280)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Measures by predictor, the network's under `evaluation.MODEL` beside the baselines'.
+
+    On ``validation`` the network and the baselines have learned the fitting part only; on ``test``, which
+    is None where the log has no such part, the whole training part.
+    """
+
+    validation: dict[str, Scores]
+    test: dict[str, Scores] | None
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What a run made: the version it published, and the course that led there."""
+    """What a run made: the version it published, the course that led there, and what the model is worth."""
 
     name: str
     version: str
     directory: Path
     course: Course
-
-
-class Progress(Protocol):
-    """Is told how a run goes on."""
-
-    def batch(self, stage: str, epoch: int, most_epochs: int, share_done: float) -> None:
-        """A batch of an epoch was learned; ``share_done`` is of that epoch."""
-
-    def epoch(self, report: EpochReport) -> None:
-        """An epoch ended."""
+    comparison: Comparison
 
 
 def train(
@@ -95,15 +94,14 @@ def train_table(
     split = split_settings(table, settings)
     _check_enough(split)
     checkpoint = Checkpoint(work_directory, _identity(table, settings))
-    run = _Run(settings, split, checkpoint, progress)
-    course, stage = run.complete(resume=resume)
+    course, stage = Run(settings, split, checkpoint, progress).complete(resume=resume)
+    comparison = _compared(split, course, stage)
     with store.writing(name) as writing:
         export(writing.directory, stage)
-        report = {"settings": settings, "course": course}
-        encoded = msgspec.json.format(msgspec.json.encode(report), indent=1)
-        (writing.directory / TRAINING_FILE).write_bytes(encoded)
+        _write_json(writing.directory / TRAINING_FILE, {"settings": settings, "course": course})
+        _write_json(writing.directory / METRICS_FILE, comparison)
     checkpoint.remove()
-    return TrainedModel(name, writing.version, store.path(name, writing.version), course)
+    return TrainedModel(name, writing.version, store.path(name, writing.version), course, comparison)
 
 
 def split_settings(table: EventTable, settings: TrainingSettings) -> Split:
@@ -118,124 +116,6 @@ def split_settings(table: EventTable, settings: TrainingSettings) -> Split:
     )
 
 
-class _Run:
-    """One run of `train`, stage by stage."""
-
-    def __init__(
-        self, settings: TrainingSettings, split: Split, checkpoint: Checkpoint, progress: Progress
-    ) -> None:
-        self._settings = settings
-        self._split = split
-        self._checkpoint = checkpoint
-        self._progress = progress
-
-    def complete(self, *, resume: bool) -> tuple[Course, Stage]:
-        """Return the finished course, and the stage whose network is to be published."""
-        saved = self._checkpoint.load() if resume else None
-        course = saved.course if saved else Course(SEARCH, self._settings.learning_rate)
-        if course.stage == SEARCH:
-            stage = self._stage(self._split.fitting, saved)
-            course, best = self._search(stage, course, saved.best if saved else [])
-            stage.learner.set_values(best)
-            if not self._settings.refit:
-                return course, stage
-            course, saved = replace(course, stage=REFIT), None
-        stage = self._stage(self._split.whole, saved)
-        return self._refit(stage, course), stage
-
-    def _stage(self, part: Part, saved: Saved | None) -> Stage:
-        """Return a fresh network over ``part``, or the one that was saved in this stage."""
-        settings = self._settings
-        encoder = Encoder.fit(
-            part.table.rows,
-            part.table.item_ids,
-            part.table.category_names,
-            min_count=settings.least_item_count,
-            timed=settings.timed,
-        )
-        specification = specify(
-            encoder,
-            cell=settings.cell,
-            units=settings.units,
-            item_dimensions=settings.item_dimensions,
-            window_size=settings.window_size,
-            churn_horizon_ms=_churn_horizon_ms(self._split.whole.table, settings),
-        )
-        learner = Learner(
-            specification,
-            encoder,
-            dropout=settings.dropout,
-            hidden_item_share=settings.hidden_item_share,
-            sample_size=settings.negatives,
-            seed=settings.seed,
-        )
-        if saved is not None:
-            learner.set_values(saved.now)
-            learner.generator.bit_generator.state = saved.generator
-        return Stage(learner, encoder, Samples.of(part, encoder, specification))
-
-    def _search(self, stage: Stage, course: Course, best: Values) -> tuple[Course, Values]:
-        learner, settings = stage.learner, self._settings
-        validation = Samples.of(self._split.validation, stage.encoder, learner.specification)
-        while course.since_best < settings.patience and course.epoch <= settings.most_epochs:
-            begun_s = time.monotonic()
-            loss = self._learn_epoch(stage, course, course.learning_rate, settings.most_epochs)
-            measured = measure(learner, validation, settings.validation_events)
-            if not math.isfinite(measured.losses.total):
-                raise TrainingError("the loss is not finite any more: train with a lower --learning-rate")
-            report = EpochReport(
-                stage=SEARCH,
-                epoch=course.epoch,
-                learning_rate=course.learning_rate,
-                training_loss=loss,
-                validation=measured,
-                seconds=time.monotonic() - begun_s,
-            )
-            course = course.after(report)
-            if course.since_best == 0:
-                best = learner.values()
-            self._ended_epoch(course, learner, best)
-        return course, best
-
-    def _refit(self, stage: Stage, course: Course) -> Course:
-        rates = course.learning_rates()
-        while course.epoch <= len(rates):
-            begun_s = time.monotonic()
-            rate = rates[course.epoch - 1]
-            report = EpochReport(
-                stage=REFIT,
-                epoch=course.epoch,
-                learning_rate=rate,
-                training_loss=self._learn_epoch(stage, course, rate, len(rates)),
-                validation=None,
-                seconds=time.monotonic() - begun_s,
-            )
-            course = replace(course, epochs=(*course.epochs, report))
-            self._ended_epoch(course, stage.learner, [])
-        return course
-
-    def _learn_epoch(self, stage: Stage, course: Course, rate: float, most_epochs: int) -> float:
-        """Learn every window once and return the mean loss of the batches."""
-        learner, samples = stage.learner, stage.samples
-        groups = samples.shuffled(self._batch_events(samples), learner.generator)
-        total = 0.0
-        for done, group in enumerate(groups, 1):
-            total += learner.learn(samples.batch(group), rate).total
-            self._progress.batch(course.stage, course.epoch, most_epochs, done / len(groups))
-        return total / max(len(groups), 1)
-
-    def _ended_epoch(self, course: Course, learner: Learner, best: Values) -> None:
-        state = learner.generator.bit_generator.state
-        self._checkpoint.save(Saved(course, learner.values(), best, state))
-        self._progress.epoch(course.epochs[-1])
-
-    def _batch_events(self, samples: Samples) -> int:
-        if self._settings.batch_events is not None:
-            return self._settings.batch_events
-        least, most = _BATCH_EVENTS
-        return min(max(samples.scored_events // _STEPS_AN_EPOCH, least), most)
-
-
 def _check_enough(split: Split) -> None:
     """Raise `TrainingError` when there is nothing to learn or to validate."""
     fitted, validated = len(split.fitting.table), int(np.count_nonzero(split.validation.scored))
@@ -246,13 +126,21 @@ def _check_enough(split: Split) -> None:
         )
 
 
-def _churn_horizon_ms(table: EventTable, settings: TrainingSettings) -> int:
-    if settings.churn_horizon_ms is not None:
-        return settings.churn_horizon_ms
-    times_ms = table.times_ms
-    quarter_ms = (time_at_share(times_ms, 1.0) - time_at_share(times_ms, 0.0)) / 4
-    fitting = [horizon_ms for horizon_ms in CHURN_HORIZONS_MS if horizon_ms <= quarter_ms]
-    return max(fitting, default=CHURN_HORIZONS_MS[0])
+def _compared(split: Split, course: Course, stage: Stage) -> Comparison:
+    """Return the measures of the network beside the baselines', each pair on the same events."""
+    validation = baseline_scores(split.fitting, split.validation)
+    if course.scores is not None:
+        validation = {MODEL: course.scores, **validation}
+    test = None
+    if split.test is not None:
+        samples = Samples.of(split.test, stage.encoder, stage.learner.specification)
+        measured = score(stage.learner, samples, rows_of_part(split.test))
+        test = {MODEL: measured, **baseline_scores(split.whole, split.test)}
+    return Comparison(validation, test)
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1))
 
 
 def _identity(table: EventTable, settings: TrainingSettings) -> str:

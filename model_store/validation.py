@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from model_store.evaluation import Scores
 from model_store.losses import Losses, mean_action_loss, mean_hazard_loss
+from model_store.metrics import log_loss
 
 if TYPE_CHECKING:
     from model_store.batches import Samples
+    from model_store.evaluation import Rows
     from model_store.learner import Learner
 
 TOP: Final = 20
@@ -66,6 +69,34 @@ def measure(learner: Learner, samples: Samples, most_events: int) -> Measured:
         ),
         recall_at_20=_mean(found),
         mrr_at_20=_mean(np.where(found, 1.0 / (rank + 1), 0.0)),
+    )
+
+
+def score(learner: Learner, samples: Samples, rows: Rows) -> Scores:
+    """Return the measures of ``learner`` on the ``rows`` of the part that ``samples`` were made of.
+
+    A next item that the vocabulary does not know is a miss. Items are ranked by exact search.
+    """
+    vectors = learner.item_vectors()[1:]
+    correct, loss, actions, hits = 0, 0.0, 0, 0
+    for batch in samples.in_order(_BATCH_EVENTS):
+        answers = learner.answer(batch)
+        known = batch.next_action >= 0
+        truth, logits = batch.next_action[known], answers.next_action[known].astype(np.float64)
+        if len(truth):
+            probabilities = np.exp(logits - np.logaddexp.reduce(logits, axis=1)[:, None])
+            loss += len(truth) * log_loss(probabilities, truth)
+            correct += int(np.count_nonzero(logits.argmax(axis=1) == truth))
+            actions += len(truth)
+        for start in range(0, len(batch.next_item), _RANKED_AT_ONCE):
+            some = slice(start, start + _RANKED_AT_ONCE)
+            _, rank = _ranked(answers.query[some] @ vectors.T, batch.next_item[some] - 1)
+            hits += int(np.count_nonzero(rank < TOP))
+    items = int(np.count_nonzero(rows.item_scored))
+    return Scores(
+        next_action_accuracy=correct / actions if actions else None,
+        next_action_log_loss=loss / actions if actions else None,
+        next_item_recall_at_20=hits / items if items else None,
     )
 
 
