@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.baselines import Act, Baseline, standard_baselines
+from model_store.errors import TrainingError
 from model_store.metrics import LEAST_PROBABILITY
 from model_store.parts import Part, part_between
 from model_store.sequences import MASKED, EventTable, labels_of
@@ -98,6 +99,8 @@ def evaluate_live(histories: Sequence[ScoredHistory]) -> LiveScores:
     Events without a prediction count for nobody. Raises `TrainingError` when there is no event.
     """
     table = _table_of(histories)
+    if not len(table):
+        raise TrainingError("there is no event to measure predictions by: check the log's rejected lines")
     training = part_between(table, 0.0, TRAINING_SHARE, timed=True)
     test = part_between(table, TRAINING_SHARE, 1.0, timed=True)
     predictions = [prediction for history in histories for prediction in history.predictions]
