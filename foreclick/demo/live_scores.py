@@ -46,8 +46,8 @@ def histories(rulings: Iterable[Ruling], predictions: Iterable[SeenPrediction]) 
 
 
 def as_fields(scores: LiveScores) -> dict[str, Any]:
-    """Return the scores by measure, then by predictor, ready for JSON; ``markov`` is of order 1."""
-    named = {name.replace("markov1", "markov"): score for name, score in scores.scores.items()}
+    """Return the scores by measure, then by predictor, ready for JSON; ``markov`` is of order 2."""
+    named = scores.scores
     action = {
         name: {"accuracy": score.next_action_accuracy, "log_loss": score.next_action_log_loss}
         for name, score in named.items()
