@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from foreclick.errors import ForeignData, ServiceError
 from foreclick.services.downloads import kafka_jars
-from foreclick.services.process import LOOPBACK, ServiceProcess, free_port
+from foreclick.services.process import LOOPBACK, ServiceProcess, free_port, telling_line
 
 HEAP: Final = "-Xmx512m"
 ANSWER_TIMEOUT_S: Final = 2.0
@@ -138,5 +138,5 @@ def _format(storage_tool: Sequence[str], properties: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise ServiceError(f"Kafka's storage tool did not end within {FORMAT_TIMEOUT_S:g} s") from error
     if done.returncode != 0:
-        words = (done.stderr or done.stdout).strip().splitlines()
-        raise ServiceError(f"Kafka cannot prepare its directory: {words[-1] if words else 'it said nothing'}")
+        words = telling_line(done.stdout + done.stderr)
+        raise ServiceError(f"Kafka cannot prepare its directory: {words or 'it said nothing'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import random
 import shutil
@@ -75,7 +76,9 @@ class ServiceProcess(ABC):
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             require_free_disk(self.directory, self.title)
-            self._spawn(self.command())
+            with (self.directory / "lock").open("wb") as lock:
+                self._take(lock)
+                self._spawn(self.command(), lock)
         except OSError as error:
             raise ServiceError(f"cannot start {self.title} in {self.directory}: {error.strerror}") from error
         try:
@@ -98,11 +101,18 @@ class ServiceProcess(ABC):
             return ""
         with self.log_path.open("rb") as log:
             log.seek(max(0, self.log_path.stat().st_size - LOG_TAIL_BYTES))
-            lines = log.read().decode("utf-8", "replace").splitlines()
-        errors = [line for line in lines if " ERROR " in line or " # " in line or "Exception:" in line]
-        return next(reversed(errors or [line for line in lines if line.strip()]), "").strip()
+            return telling_line(log.read().decode("utf-8", "replace"))
 
-    def _spawn(self, command: Sequence[str]) -> None:
+    def _take(self, lock: IO[bytes]) -> None:
+        """Take the directory; the guard inherits the lock and holds it until the server has ended."""
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ServiceError(
+                f"another {self.title} runs on {self.directory}; stop it or name another with --data"
+            ) from error
+
+    def _spawn(self, command: Sequence[str], lock: IO[bytes]) -> None:
         self.log_path.unlink(missing_ok=True)
         doomed = str(self.directory) if self._temporary else "-"
         environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
@@ -115,6 +125,7 @@ class ServiceProcess(ABC):
                 cwd=self.directory,
                 env=environment,
                 start_new_session=True,
+                pass_fds=(lock.fileno(),),
             )
         self.pid = int(_pipe(self._guard.stdout).readline() or 0)
 
@@ -148,6 +159,13 @@ class ServiceProcess(ABC):
         process.wait(STOP_TIMEOUT_S)
         _pipe(process.stdin).close()
         _pipe(process.stdout).close()
+
+
+def telling_line(log: str) -> str:
+    """Give the last line of a Java or Valkey log that speaks of an error, or its last line."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if " ERROR " in line or " # " in line or "Exception:" in line]
+    return next(reversed(errors or lines), "")
 
 
 def free_port() -> int:

@@ -101,6 +101,18 @@ def test_a_running_program_is_not_started_twice(tmp_path: Path) -> None:
     program.kill()
 
 
+def test_two_services_never_share_a_directory(tmp_path: Path) -> None:
+    first, second = (Program(tmp_path, RUNS_ON.format("pass")) for _ in range(2))
+    first.start()
+    with pytest.raises(
+        ServiceError, match=f"another The program runs on {tmp_path}; stop it or name another"
+    ):
+        second.start()
+    first.kill()
+    second.start()
+    second.kill()
+
+
 def test_free_ports_are_free_and_below_those_of_outgoing_connections() -> None:
     for port in {free_port() for _ in range(20)}:
         assert 20_000 <= port < 32_000
