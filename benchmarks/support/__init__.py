@@ -1,0 +1,1 @@
+"""What several benchmarks share: the workload, a model of a given size, the reader, the machine's name."""
