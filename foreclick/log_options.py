@@ -31,6 +31,12 @@ class LogSource:
     year: int
     now_ms: int
 
+    @property
+    def timed(self) -> bool:
+        """Whether the log has times of its own, and not only an order."""
+        log_format = FORMATS.get(self.format_name)
+        return log_format is None or log_format.timed
+
     def read(self, bytes_read: Callable[[int], None] = ignore_bytes_read) -> Iterator[LogLine]:
         """Read the log from its start; see `producers.readers.read_log` for what is raised."""
         return read_log(

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 NETWORK_FILE: Final = "network.json"
 WEIGHTS_FILE: Final = "weights.npz"
 KERAS_FILE: Final = "model.keras"
+TRAINING_FILE: Final = "training.json"
+METRICS_FILE: Final = "metrics.json"
 NO_FURTHER_ACTION: Final = "none"
 ACTION_NAMES: Final = (*(event_type.value for event_type in EVENT_TYPES), NO_FURTHER_ACTION)
 

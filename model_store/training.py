@@ -22,6 +22,7 @@ from model_store.export import Stage, export
 from model_store.parts import Split, split_log
 from model_store.run import Progress, Run
 from model_store.sequences import EventTable
+from model_store.specification import METRICS_FILE, TRAINING_FILE
 from model_store.training_settings import TrainingSettings
 from model_store.validation import score
 
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from model_store.artifacts import ModelStore
     from producers.events import Event
 
-TRAINING_FILE: Final = "training.json"
-METRICS_FILE: Final = "metrics.json"
 LEAST_EVENTS: Final = 20
 
 

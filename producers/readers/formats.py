@@ -35,12 +35,16 @@ _Read = Callable[[LogFile, ReadOptions], Iterator[LogLine]]
 
 @dataclass(frozen=True)
 class LogFormat:
-    """A kind of log. ``in_time_order`` says whether its files are, as published; others need a sort."""
+    """A kind of log. ``in_time_order`` says whether its files are, as published; others need a sort.
+
+    ``timed`` is False where the times are made up by the reader and only give the order.
+    """
 
     name: str
     title: str
     in_time_order: bool
     read: _Read
+    timed: bool = True
 
 
 def _plain(read: Callable[[LogFile], Iterator[LogLine]]) -> _Read:
@@ -63,7 +67,7 @@ _ALL: Final = (
     LogFormat("yoochoose-clicks", "YOOCHOOSE clicks", False, _plain(read_yoochoose_clicks)),
     LogFormat("yoochoose-buys", "YOOCHOOSE buys", False, _plain(read_yoochoose_buys)),
     LogFormat("alibaba2014", "Alibaba 2014 season 1, days without a year", False, _alibaba),
-    LogFormat("sessions", "item ids of one session a line", True, _plain(read_sessions)),
+    LogFormat("sessions", "item ids of one session a line", True, _plain(read_sessions), timed=False),
     LogFormat("csv", "any CSV with a header, by a column mapping", True, _mapped(read_csv)),
     LogFormat("jsonl", "any JSON lines, by a column mapping", True, _mapped(read_json_lines)),
     LogFormat("parquet", "any Parquet, by a column mapping", True, _mapped(read_parquet)),

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from foreclick.command_settings import takes_settings
+from foreclick.log_options import LogSource, reads_log
+from foreclick.settings import Settings
+from foreclick.training_job import TrainingJob, run_training
+from model_store.training_settings import TrainingSettings
+
+_DEFAULTS: Final = TrainingSettings(window_size=Settings().window_size)
+_PARTS = "Which part of the log is for what, in shares of its time"
+_NETWORK = "The network and how it learns"
+
+
+@takes_settings
+@reads_log
+def train(
+    settings: Settings,
+    source: LogSource,
+    train_until: Annotated[
+        float, typer.Option(min=0.001, max=1.0, help="End of the training part.", rich_help_panel=_PARTS)
+    ] = _DEFAULTS.train_until,
+    test_from: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Start of the test; else --train-until.", rich_help_panel=_PARTS),
+    ] = _DEFAULTS.test_from,
+    cell: Annotated[
+        str, typer.Option(help="Kind of recurrent cell.", rich_help_panel=_NETWORK)
+    ] = _DEFAULTS.cell,
+    units: Annotated[
+        int, typer.Option(min=1, help="Units of the hidden state.", rich_help_panel=_NETWORK)
+    ] = _DEFAULTS.units,
+    item_dimensions: Annotated[
+        int, typer.Option(min=1, help="Numbers in an item's vector.", rich_help_panel=_NETWORK)
+    ] = _DEFAULTS.item_dimensions,
+    least_item_count: Annotated[
+        int, typer.Option(min=1, help="Events that an item needs to be known.", rich_help_panel=_NETWORK)
+    ] = _DEFAULTS.least_item_count,
+    churn_horizon_ms: Annotated[
+        int | None,
+        typer.Option(min=1, help="Silence that is churn, ms; else by the log.", rich_help_panel=_NETWORK),
+    ] = _DEFAULTS.churn_horizon_ms,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-9, help="Adam's first step size.", rich_help_panel=_NETWORK)
+    ] = _DEFAULTS.learning_rate,
+    most_epochs: Annotated[
+        int, typer.Option(min=1, help="Epochs at most.", rich_help_panel=_NETWORK)
+    ] = _DEFAULTS.most_epochs,
+    seed: Annotated[
+        int, typer.Option(min=0, help="The same seed gives the same model.", rich_help_panel=_NETWORK)
+    ] = _DEFAULTS.seed,
+    work_directory: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the checkpoint is; else in the model store.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    promote: Annotated[bool, typer.Option(help="Let workers serve the new version at once.")] = True,
+) -> None:
+    """Train a model on a shop's log, and put it into the model store.
+
+    The end of the training part says when to stop; then the whole part is learned. Prints what the model
+    is worth beside plain baselines, on events that it has not learned.
+
+    Examples:
+
+        foreclick train 2019-Oct.csv --format rees46 --train-until 0.6
+
+        foreclick train events.jsonl --format jsonl --model-store models --model-name gru --no-promote
+    """
+    told = TrainingSettings(
+        window_size=settings.window_size,
+        train_until=train_until,
+        test_from=test_from,
+        timed=source.timed,
+        cell=cell,
+        units=units,
+        item_dimensions=item_dimensions,
+        least_item_count=least_item_count,
+        churn_horizon_ms=churn_horizon_ms,
+        learning_rate=learning_rate,
+        most_epochs=most_epochs,
+        seed=seed,
+    )
+    run_training(source, settings, TrainingJob(told, work_directory, resume=resume, promote=promote))
