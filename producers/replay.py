@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -15,13 +15,33 @@ from producers.clock import Clock, SystemClock
 from producers.events import MAX_IDENTIFIER_LENGTH, Event
 from producers.log_clock import DEFAULT_TOLERANCE_MS, LogClock
 from producers.pacing import Pacing
-from producers.publisher import Publisher
 from producers.readers import LogLine, RejectedLine
 from producers.selection import EVERYTHING, Selection
 
 _LONGEST_SLEEP_MS: Final = 50.0
 _BETWEEN_SAVES_MS: Final = 1_000.0
 _BETWEEN_REPORTS_MS: Final = 200.0
+
+
+class EventSink(Protocol):
+    """Where a replay sends its events: what it uses of a `producers.publisher.Publisher`."""
+
+    @property
+    def delivered(self) -> int:
+        """Events acknowledged so far."""
+
+    @property
+    def failed(self) -> int:
+        """Events given up so far."""
+
+    def publish(self, event: Event, timestamp_ms: int | None = None) -> None:
+        """Send an event; ``timestamp_ms`` is its record's, None is now."""
+
+    def poll(self) -> None:
+        """Take in what has been acknowledged, without waiting."""
+
+    def flush(self) -> object:
+        """Wait until every event is acknowledged or given up, within a time limit of its own."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +94,7 @@ class ReplayReport:
 
 def replay(
     read: Callable[[], Iterable[LogLine]],
-    publisher: Publisher,
+    publisher: EventSink,
     pacing: Pacing,
     plan: ReplayPlan | None = None,
     *,
@@ -100,7 +120,7 @@ def replay(
 class _Run:
     def __init__(
         self,
-        publisher: Publisher,
+        publisher: EventSink,
         pacing: Pacing,
         plan: ReplayPlan,
         clock: Clock,
