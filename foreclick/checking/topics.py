@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from types import MappingProxyType
+from typing import Final, NamedTuple, cast
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -18,9 +20,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+QUIET: Final[Mapping[str, str]] = MappingProxyType({"log_level": "4"})  # librdkafka: warnings and worse
 _REQUEST_TIMEOUT_S: Final = 15.0
 _MESSAGES_PER_POLL: Final = 5_000
 
@@ -90,7 +90,7 @@ def read_topic(
     With ``read_committed`` the records of aborted transactions are left out; else all are read.
     Raises `CheckError` when the topic does not exist or its end is not reached within ``patience_s``.
     """
-    settings = {**(client_settings or {}), "bootstrap.servers": kafka}
+    settings = {**(client_settings or {}), **QUIET, "bootstrap.servers": kafka}
     topic_id, partitions = _describe(settings, topic)
     consumer = Consumer(
         {

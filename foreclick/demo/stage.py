@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from foreclick.checking.topics import TopicContents, read_topic
+from foreclick.checking.topics import QUIET, TopicContents, read_topic
 from foreclick.checking.window_rule import WindowRule
 from foreclick.demo.errors import DemoError
 from foreclick.demo.observer import Observer
@@ -81,7 +81,7 @@ def stage_settings(settings: Settings, services: Services, run_id: str, name: st
 
 def delete_topics(settings: Settings) -> None:
     """Delete the stage's topics, on brokers that outlive the demo. Raises `DemoError` when they refuse."""
-    admin = AdminClient({**confluent_settings(settings), "bootstrap.servers": settings.kafka})
+    admin = AdminClient({**confluent_settings(settings), **QUIET, "bootstrap.servers": settings.kafka})
     names = [topic.name for topic in topics(settings)]
     for topic, gone in admin.delete_topics(names, operation_timeout=_TIMEOUT_S).items():
         try:

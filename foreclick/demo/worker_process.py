@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, Final, Self, cast
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from foreclick.checking.topics import QUIET
 from foreclick.demo.errors import DemoError
 from foreclick.services import guard
 from foreclick.settings import Settings, confluent_settings
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _LOOK_INTERVAL_S: Final = 0.02
 _READY_TIMEOUT_S: Final = 90.0
 _READY_INTERVAL_S: Final = 0.1
+_REQUEST_TIMEOUT_S: Final = 2.0  # a new broker has no coordinator at first, and lets a request wait for one
 _MOST_DEATHS_UNASKED: Final = 3
 _LOG_LINES_SHOWN: Final = 12
 
@@ -90,7 +92,7 @@ class WorkerProcess:
     def wait_until_ready(self) -> None:
         """Return once the worker owns all partitions of its events. Raises `DemoError` if it never does."""
         security = confluent_settings(self._settings)
-        admin = AdminClient({**security, "bootstrap.servers": self._settings.kafka})
+        admin = AdminClient({**security, **QUIET, "bootstrap.servers": self._settings.kafka})
         deadline_s = time.monotonic() + _READY_TIMEOUT_S
         while time.monotonic() < deadline_s:
             self.check()
@@ -102,7 +104,9 @@ class WorkerProcess:
     def _partitions_owned(self, admin: AdminClient) -> int:
         group = self._settings.consumer_group
         try:
-            description = admin.describe_consumer_groups([group])[group].result()
+            description = admin.describe_consumer_groups([group], request_timeout=_REQUEST_TIMEOUT_S)[
+                group
+            ].result()
         except KafkaException:  # the group's coordinator is not up yet
             return 0
         return sum(
