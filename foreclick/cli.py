@@ -22,7 +22,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "services": Command("foreclick.commands.services:app", "Run Kafka and Valkey here, without Docker."),
     "topics": Command("foreclick.commands.topics:topics", "Create the topics that are missing."),
     "replay": Command("foreclick.commands.replay:replay", "Publish the events of a shop's log."),
-    "inspect": Command("foreclick.commands.inspect:inspect", "Tell what a log holds, and what is wrong with it."),
+    "inspect": Command(
+        "foreclick.commands.inspect:inspect", "Tell what a log holds, and what is wrong with it."
+    ),
     "simulate": Command("foreclick.commands.simulate:simulate", "Publish the events of a made-up shop."),
     "collect": Command("foreclick.commands.collect:collect", "Accept events over HTTP and publish them."),
     "train": Command("foreclick.commands.train:train", "Train a model from a log."),
