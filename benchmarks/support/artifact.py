@@ -52,7 +52,7 @@ def write_model(root: Path, workload: Workload, *, units: int, window_size: int,
 
 
 def clustered_vectors(count: int, dimensions: int, seed: int = 0) -> npt.NDArray[np.float32]:
-    """Return unit vectors float32[count, dimensions] around `CLUSTERS_PER_ITEM` centres an item; row 0 is 0."""
+    """Return unit vectors float32[count, dimensions] in clusters; row 0 is zero."""
     random = np.random.default_rng(seed)
     clusters = max(1, round(count * CLUSTERS_PER_ITEM))
     centres = random.normal(size=(clusters, dimensions))

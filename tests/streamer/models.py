@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from model_store.encoder import Encoder, EncoderStatistics
 from model_store.item_index import ExactIndex
 from model_store.serving import ServedModel
 from model_store.specification import ACTION_NAMES, NetworkSpecification
+from model_store.windows import EVENT_ROW, Rows
 from producers.events import EVENT_TYPES
 
 ITEMS = [f"item-{number}" for number in range(40)]
@@ -17,7 +19,6 @@ HOUR_MS = 3_600_000
 
 def random_model(seed: int = 1, window_size: int = 6, units: int = 8) -> ServedModel:
     """Return a GRU whose weights are drawn from ``seed``."""
-    random = np.random.default_rng(seed)
     statistics = EncoderStatistics(2.0, 1.0, timed=True, daily=True, weekly=True)
     counts = np.ones(len(ITEMS) + 1, dtype=np.int64)
     encoder = Encoder(["", *ITEMS], ["", *CATEGORIES], counts, statistics)
@@ -40,17 +41,21 @@ def random_model(seed: int = 1, window_size: int = 6, units: int = 8) -> ServedM
         item_logit_scale=14.0,
         timed=True,
     )
+    weights = random_weights(specification, seed)
+    index = ExactIndex(weights["item_vectors"])
+    return ServedModel("gru", f"000{seed}-random", seed, specification, weights, encoder, index)
+
+
+def random_weights(specification: NetworkSpecification, seed: int) -> dict[str, npt.NDArray[np.float32]]:
+    """Return weights of the specification's shapes, drawn from ``seed``; the item vectors have length 1."""
+    random = np.random.default_rng(seed)
     weights = {
         name: random.normal(0, 0.5, shape).astype(np.float32)
         for name, shape in specification.weight_shapes().items()
     }
-    vectors = weights["item_vectors"]
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    index = ExactIndex(vectors)
-    return ServedModel("gru", f"000{seed}-random", seed, specification, weights, encoder, index)
+    weights["item_vectors"] /= np.linalg.norm(weights["item_vectors"], axis=1, keepdims=True)
+    return weights
 
 
-def _one_row() -> np.ndarray:
-    from model_store.windows import EVENT_ROW
-
+def _one_row() -> Rows:
     return np.zeros(1, dtype=EVENT_ROW)
