@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from model_store.sequences import EventTable, Ints, Mask
 
 _INNER_QUANTILES: Final = (0.001, 0.999)
+_EMPTY: Final = "the log holds no event: check its format and its rejected lines"
 
 
 @dataclass(frozen=True)
@@ -45,22 +46,20 @@ def split_log(
     The validation part is the last ``validation_share`` of the training time, or of its events where
     those are fewer: a log may be dense at one end and empty at the other. Without real times, shares
     are of the users in the order of their first events, and each user stays whole. Raises `TrainingError`
-    when the shares do not ascend or the log holds nothing.
+    when the shares do not ascend or the log holds no event.
     """
     if not 0 < train_until <= test_from <= 1 or not 0 < validation_share < 1:
         raise TrainingError(
             "the parts must ascend: 0 < train-until <= test-from <= 1, and 0 < validation share < 1"
         )
-    if not len(table):
-        raise TrainingError("the log holds no event: check its format and its rejected lines")
     cut = _split_in_time if timed else _split_by_user
     return cut(table, train_until, test_from, validation_share)
 
 
 def part_between(table: EventTable, from_share: float, to_share: float, *, timed: bool) -> Part:
-    """Return the part of ``table``, at least one event, from one share of its time to another.
+    """Return the part of ``table`` from one share of its time to another; a share of 1 includes the end.
 
-    A share of 1 includes the last event. Without real times, shares are of the users in order.
+    Without real times, shares are of the users in order. Raises `TrainingError` when there is no event.
     """
     if not timed:
         return _of_users(table, from_share, to_share)
@@ -70,10 +69,13 @@ def part_between(table: EventTable, from_share: float, to_share: float, *, timed
 
 
 def time_at_share(times_ms: Ints, share: float) -> int:
-    """Return the moment at ``share`` of the time that ``times_ms``, at least one, span.
+    """Return the moment at ``share`` of the time that ``times_ms`` span.
 
-    Times that lie farther outside the middle 99.8 % than those span are broken clocks, and left out.
+    Times that lie farther outside the middle 99.8 % than those span are broken clocks, and left out. Raises
+    `TrainingError` when there is none.
     """
+    if not len(times_ms):
+        raise TrainingError(_EMPTY)
     low, high = np.quantile(times_ms, _INNER_QUANTILES)
     inside = times_ms[np.abs(times_ms - (low + high) / 2) <= 1.5 * (high - low)]
     first, last = int(inside.min()), int(inside.max())
@@ -114,8 +116,10 @@ def _split_by_user(table: EventTable, train_until: float, test_from: float, vali
 
 def _of_users(table: EventTable, from_share: float, to_share: float) -> Part:
     first = np.flatnonzero(table.starts_user())
-    share = np.empty(len(first))
-    share[np.argsort(table.times_ms[first], kind="stable")] = np.arange(len(first)) / len(first)
-    chosen = (share >= from_share) & (share < to_share)
+    if not len(first):
+        raise TrainingError(_EMPTY)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(table.times_ms[first], kind="stable")] = np.arange(len(first))
+    chosen = (rank >= round(from_share * len(first))) & (rank < round(to_share * len(first)))
     part = table.where(np.repeat(chosen, np.diff(np.append(first, len(table)))))
     return Part(part, np.ones(len(part), bool), None)
