@@ -23,8 +23,8 @@ class LogClock:
     """Reads a log's clock line by line.
 
     With ``strict``, a log that is not in order raises `LogNotSorted`; otherwise ``first_unsorted_line`` and
-    ``unsorted`` (its events so far that are out of order) tell. ``slightly_late`` counts events that are
-    earlier than the clock, yet within the tolerance; ``strays`` those further off than that on their own.
+    ``unsorted`` (its events so far that are out of order) tell. ``strays`` counts events whose time is far
+    from their neighbours', ``slightly_late`` others that are earlier than an event before them.
     """
 
     def __init__(self, tolerance_ms: int = DEFAULT_TOLERANCE_MS, *, strict: bool = True) -> None:
@@ -34,6 +34,7 @@ class LogClock:
         self._ahead: deque[int] = deque()
         self._newest_ms = 0
         self._ascending = 0
+        self._newest_in_order_ms = 0
         self.first_ms: int | None = None
         self.last_ms: int | None = None
         self.first_unsorted_line: int | None = None
@@ -67,39 +68,48 @@ class LogClock:
     def _next(self, waiting: deque[ReadEvent]) -> tuple[LogLine, int]:
         line = waiting.popleft()
         time_ms = self._ahead.popleft()
-        median_ms = self._median(time_ms)
+        low_ms, median_ms, high_ms = self._middle_of_window(time_ms)
         self._before.append(time_ms)
         reading_ms = median_ms if self.last_ms is None else max(self.last_ms, median_ms)
         if self.first_ms is None:
             self.first_ms = reading_ms
         self.last_ms = reading_ms
-        if time_ms != reading_ms:
-            self._judge(line.line_number, time_ms, median_ms, reading_ms)
+        if median_ms < reading_ms - self._tolerance_ms:
+            self._out_of_order(line.line_number)
+        elif not low_ms - self._tolerance_ms <= time_ms <= high_ms + self._tolerance_ms:
+            self.strays += 1
+        elif time_ms < self._newest_in_order_ms:
+            self.slightly_late += 1
+        else:
+            self._newest_in_order_ms = time_ms
         return line, reading_ms
 
-    def _median(self, time_ms: int) -> int:
+    def _middle_of_window(self, time_ms: int) -> tuple[int, int, int]:
+        """Give the median of the window around an event, and the times two places below and above it.
+
+        Where the log begins or ends, the window is short of times on one side; they count as lower than all,
+        or higher. The very first and last event have only one side to be judged by: they may not be later,
+        or earlier, than most of it.
+        """
         if self._ascending > 2 * NEIGHBOURS:
-            return time_ms
-        if not self._ahead:
-            return max(time_ms, _middle(self._before, time_ms))
-        if not self._before:
-            return min(time_ms, _middle(self._ahead, time_ms))
-        missing_before = NEIGHBOURS - len(self._before)
+            return time_ms, time_ms, time_ms
         known = sorted([*self._before, time_ms, *self._ahead])
-        return known[NEIGHBOURS - missing_before]
+        middle = len(self._before)
+        low_ms, high_ms = known[max(0, middle - 2)], known[min(middle + 2, len(known) - 1)]
+        median_ms = known[middle]
+        if not self._before:
+            median_ms = min(time_ms, _median(self._ahead, time_ms))
+        elif not self._ahead:
+            median_ms = max(time_ms, _median(self._before, time_ms))
+        return low_ms, median_ms, high_ms
 
-    def _judge(self, line_number: int, time_ms: int, median_ms: int, reading_ms: int) -> None:
-        if median_ms < reading_ms - self._tolerance_ms:
-            if self._strict:
-                raise LogNotSorted(line_number)
-            self.first_unsorted_line = self.first_unsorted_line or line_number
-            self.unsorted += 1
-        elif abs(time_ms - reading_ms) > self._tolerance_ms:
-            self.strays += 1
-        elif time_ms < reading_ms:
-            self.slightly_late += 1
+    def _out_of_order(self, line_number: int) -> None:
+        if self._strict:
+            raise LogNotSorted(line_number)
+        self.first_unsorted_line = self.first_unsorted_line or line_number
+        self.unsorted += 1
 
 
-def _middle(times: deque[int], default: int) -> int:
+def _median(times: deque[int], default: int) -> int:
     """Give the median, or the lower of the two in the middle."""
     return sorted(times)[(len(times) - 1) // 2] if times else default

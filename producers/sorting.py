@@ -6,7 +6,7 @@ import heapq
 import struct
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
@@ -36,10 +36,10 @@ def sorted_log(
     ``directory`` (by default the system's for temporary files), with room for two copies of the log, which is
     removed at the end. Raises `SortError` where that has no room.
     """
-    with tempfile.TemporaryDirectory(prefix="foreclick-sort-", dir=directory) as place:
-        runs = _Runs(Path(place))
+    with _working_directory(directory) as place:
+        runs = _Runs(place)
         held: list[ReadEvent] = []
-        with (Path(place) / "rejected").open("wb") as rejected:
+        with (place / "rejected").open("wb") as rejected:
             for line in lines:
                 if isinstance(line, RejectedLine):
                     with _room_in(place):
@@ -53,7 +53,7 @@ def sorted_log(
         held.sort(key=_time_ms)
 
         def read() -> Iterator[LogLine]:
-            yield from _read(Path(place) / "rejected", _rejected_decoder)
+            yield from _read(place / "rejected", _rejected_decoder)
             yield from heapq.merge(*runs.read(), held, key=_time_ms)
 
         yield read
@@ -68,7 +68,15 @@ def sorted_by_time(
 
 
 @contextmanager
-def _room_in(place: str) -> Iterator[None]:
+def _working_directory(parent: Path | None) -> Iterator[Path]:
+    with ExitStack() as held:
+        with _room_in(parent or Path(tempfile.gettempdir())):
+            place = held.enter_context(tempfile.TemporaryDirectory(prefix="foreclick-sort-", dir=parent))
+        yield Path(place)
+
+
+@contextmanager
+def _room_in(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -183,7 +183,10 @@ def test_yoochoose_takes_a_zero_for_what_is_not_known(tmp_path: Path) -> None:
 
 
 def test_alibaba_days_keep_the_order_of_a_users_lines(tmp_path: Path) -> None:
-    content = "user_id,brand_id,type,visit_datetime\n1,10,0,6-4\n1,11,2,6-4\n1,12,3,6-5\n1,13,1,6-4\n2,14,0,6-4\n2,14,0,2-30\n"
+    content = (
+        "user_id,brand_id,type,visit_datetime\n"
+        "1,10,0,6-4\n1,11,2,6-4\n1,12,3,6-5\n1,13,1,6-4\n2,14,0,6-4\n2,14,0,2-30\n"
+    )
     lines = read(tmp_path, "alibaba2014", content)
     day_ms = 1_401_840_000_000  # 2014-06-04
     assert [(event.item_id, event.event_time_ms) for event in events(lines)] == [
