@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import tempfile
@@ -44,14 +43,15 @@ REQUEST_TIMEOUT_MS = 40_000
 class StreamerApp(faust.App):
     """A Faust app that owns the pipeline. See `streamer.transport.BatchApp` for what it promises."""
 
-    def __init__(self, config: WorkerConfig) -> None:
+    def __init__(self, config: WorkerConfig, events_topic_id: str, model: ServedModel) -> None:
         self.config = config
         self.security_settings = aiokafka_security(config.kafka_security)
         self.consumer_settings = _consumer_settings(config)
         self.tally = Tally()
         self.profile = Profile()
         self._pipeline: Pipeline | None = None
-        self._topic_id = ""
+        self._topic_id = events_topic_id
+        self._model = model
         super().__init__(
             config.consumer_group,
             broker=[f"foreclick://{address}" for address in config.kafka.split(",")],
@@ -89,16 +89,9 @@ class StreamerApp(faust.App):
             await self._pipeline.revoke(DRAIN_TIMEOUT_S)
 
     async def on_start(self) -> None:
-        """Load the model, connect, and set the pipeline up, before any partition is assigned."""
-        config = self.config
-        topics = (config.events_topic, config.predictions_topic, config.dead_letters_topic)
-        ids = await asyncio.to_thread(topic_ids, config.kafka, config.kafka_security, topics)
-        self._topic_id = ids[config.events_topic]
-        model = await asyncio.to_thread(
-            load_champion, config.model_store, config.model_name, config.model_alias
-        )
-        logger.info("model %s %s serves", model.name, model.version)
-        self._pipeline = await self._connect(model)
+        """Connect, and set the pipeline up, before any partition is assigned."""
+        logger.info("model %s %s serves", self._model.name, self._model.version)
+        self._pipeline = await self._connect()
         self.add_future(self._pipeline.run())
         await super().on_start()
 
@@ -113,14 +106,14 @@ class StreamerApp(faust.App):
             outcome.duplicate_events,
         )
         if self.config.profile:
-            print(json.dumps({"us_per_event": self.profile.us_per_event()}), flush=True)  # noqa: T201
+            print(json.dumps({"us_per_event": self.profile.us_per_event()}), flush=True)
         await super().on_shutdown()
 
-    async def _connect(self, model: ServedModel) -> Pipeline:
+    async def _connect(self) -> Pipeline:
         config = self.config
         rendering = RenderingSettings(config.next_items_count, config.churn_alert_level)
         scoring = ScoringSettings(config.allowed_lateness_ms, rendering)
-        scorer = Scorer(model, scoring, config.max_batch_events, _now_ms, self.profile)
+        scorer = Scorer(self._model, scoring, config.max_batch_events, _now_ms, self.profile)
         self.add_context(closing(scorer))
         watcher = ModelWatcher(
             scorer,
@@ -156,8 +149,15 @@ class StreamerApp(faust.App):
 
 
 def build_app(config: WorkerConfig) -> StreamerApp:
-    """Return the app whose agent feeds every fetched batch to the pipeline, and acks it behind its write."""
-    app = StreamerApp(config)
+    """Return the app whose agent feeds every fetched batch to the pipeline, and acks it behind its write.
+
+    Blocks while it asks the brokers for the topics and loads the model. Raises `StreamerError` when
+    a topic or the model is missing.
+    """
+    names = (config.events_topic, config.predictions_topic, config.dead_letters_topic)
+    ids = topic_ids(config.kafka, config.kafka_security, names)
+    model = load_champion(config.model_store, config.model_name, config.model_alias)
+    app = StreamerApp(config, ids[config.events_topic], model)
     events = app.topic(config.events_topic, schema=_FetchedBatches())
 
     @app.agent(events, name="score")
@@ -169,7 +169,10 @@ def build_app(config: WorkerConfig) -> StreamerApp:
 
 
 def run_worker(config: WorkerConfig) -> None:
-    """Run a worker until it is told to stop (SIGTERM, Ctrl-C). Exits the process: 0 when it was told to."""
+    """Run a worker until it is told to stop (SIGTERM, Ctrl-C). Exits the process: 0 when it was told to.
+
+    Raises `StreamerError` when it cannot start.
+    """
     _log_to_stderr(config.log_level)
     app = build_app(config)
     # More threads only fight for the cores that Kafka, Redis and the event loop need.

@@ -28,6 +28,10 @@ class PublishFailed(StreamerError):
     """The brokers did not acknowledge a record in time. Nothing that depends on it was written."""
 
 
+class BrokerUnavailable(StreamerError):
+    """The brokers cannot be reached, or refuse."""
+
+
 class TopicMissing(StreamerError):
     """A topic that the worker needs does not exist. `foreclick topics create` makes it."""
 

@@ -7,8 +7,8 @@ import logging
 from pathlib import Path
 
 import numpy as np
-from model_store.artifacts import ModelStore
 
+from model_store.artifacts import ModelStore
 from model_store.errors import ArtifactError
 from model_store.recompute import states_of_windows
 from model_store.serving import ServedModel, load_served_model

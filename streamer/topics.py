@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from streamer.errors import TopicMissing
+from streamer.errors import BrokerUnavailable, TopicMissing
 
 _TIMEOUT_S = 10.0
 _AS_KAFKA_PRINTS = str.maketrans("+/", "-_")  # librdkafka prints plain base64, Kafka's tools the URL-safe one
@@ -17,10 +16,10 @@ _AS_KAFKA_PRINTS = str.maketrans("+/", "-_")  # librdkafka prints plain base64, 
 def topic_ids(bootstrap: str, security: Mapping[str, str], topics: Sequence[str]) -> dict[str, str]:
     """Return the id of each of ``topics``: a topic made anew has a new one.
 
-    Blocks for up to 10 s. Raises `TopicMissing`.
+    Blocks for up to 20 s. Raises `TopicMissing` or `BrokerUnavailable`.
     """
-    quiet = logging.getLogger("streamer.admin")
-    admin = AdminClient({"bootstrap.servers": bootstrap, **security}, logger=quiet)
+    # What librdkafka would print comes back as an error.
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 1, **security})
     described = admin.describe_topics(TopicCollection(list(topics)), request_timeout=_TIMEOUT_S)
     ids = {}
     for topic, answer in described.items():
@@ -28,6 +27,11 @@ def topic_ids(bootstrap: str, security: Mapping[str, str], topics: Sequence[str]
             plain = str(answer.result(timeout=2 * _TIMEOUT_S).topic_id)
             ids[topic] = plain.translate(_AS_KAFKA_PRINTS)
         except KafkaException as error:
-            cure = "`foreclick topics` creates the topics that are missing"
-            raise TopicMissing(f"topic {topic} cannot be read: {error.args[0].str()}; {cure}") from error
+            raise _explained(topic, bootstrap, error.args[0]) from error
     return ids
+
+
+def _explained(topic: str, bootstrap: str, error: KafkaError) -> TopicMissing | BrokerUnavailable:
+    if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return TopicMissing(f"there is no topic {topic}; `foreclick topics` creates what is missing")
+    return BrokerUnavailable(f"the brokers at {bootstrap} did not answer ({error.str()}); are they up?")

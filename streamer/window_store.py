@@ -126,7 +126,7 @@ class RedisWindowStore:
             raise _unavailable(error) from error
 
     async def used_memory_bytes(self) -> int:
-        """Return how much memory the server has allocated, for whatever it holds. Raises `StoreUnavailable`."""
+        """Return how much memory the server has allocated, in all. Raises `StoreUnavailable`."""
         command: Any = self._client.info
         try:
             memory = await command("memory")
