@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -17,7 +17,7 @@ _NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 _ROOM_WAIT_S: Final = 0.05
 _FLUSH_STEP_S: Final = 0.2  # between two steps, Python sees to signals
 _RECORDS_BETWEEN_POLLS: Final = 256
-_CONNECT_TIMEOUT_S: Final = 20.0
+CONNECT_TIMEOUT_S: Final = 20.0
 
 CLIENT_DEFAULTS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -37,6 +37,37 @@ CLIENT_DEFAULTS: Final[Mapping[str, str]] = MappingProxyType(
 _PROMISED: Final = ("acks", "enable.idempotence", "partitioner")
 
 
+def connect(
+    bootstrap: str,
+    topic: str,
+    client_settings: Mapping[str, str] = _NO_SETTINGS,
+    note_error: Callable[[KafkaError], None] = lambda _error: None,
+    timeout_s: float = CONNECT_TIMEOUT_S,
+) -> Producer:
+    """Return a producer whose brokers answer and have the topic.
+
+    ``client_settings`` are librdkafka's own names: security, or tuning over `CLIENT_DEFAULTS`.
+    ``note_error`` is told of errors that are of no one record, such as a lost broker. Raises
+    `PublishError` where a setting is wrong or breaks the guarantees, no broker answers, or the topic is
+    not there.
+    """
+    for name in _PROMISED:
+        if client_settings.get(name, CLIENT_DEFAULTS[name]) != CLIENT_DEFAULTS[name]:
+            raise PublishError(f"{name} must stay {CLIENT_DEFAULTS[name]!r}: remove it from the settings")
+    try:
+        producer = Producer(
+            {"bootstrap.servers": bootstrap, "error_cb": note_error, **CLIENT_DEFAULTS, **client_settings}
+        )
+        found = producer.list_topics(topic, timeout=timeout_s).topics[topic]
+    except KafkaException as error:
+        raise PublishError(
+            f"cannot publish to Kafka at {bootstrap}: {error.args[0]}; is it running there?"
+        ) from error
+    if found.error is not None:
+        raise PublishError(f"the topic {topic} cannot be used: {found.error}; `foreclick topics` creates it")
+    return producer
+
+
 @dataclass(frozen=True)
 class Delivery:
     """How many records the brokers acknowledged, and how many were given up, since the publisher was made."""
@@ -53,40 +84,20 @@ class Publisher:
     """
 
     def __init__(
-        self, bootstrap: str, topic: str, *, client_settings: Mapping[str, str] = _NO_SETTINGS
+        self,
+        bootstrap: str,
+        topic: str,
+        *,
+        client_settings: Mapping[str, str] = _NO_SETTINGS,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
     ) -> None:
-        """Connect, and find the topic.
-
-        ``client_settings`` are librdkafka's own names: security, or tuning over `CLIENT_DEFAULTS`. Raises
-        `PublishError` where a setting is wrong or breaks the guarantees, no broker answers, or the topic is
-        not there.
-        """
-        for name in _PROMISED:
-            if client_settings.get(name, CLIENT_DEFAULTS[name]) != CLIENT_DEFAULTS[name]:
-                raise PublishError(f"{name} must stay {CLIENT_DEFAULTS[name]!r}: remove it from the settings")
+        """Connect, and find the topic; raises `PublishError` as `connect` does."""
         self._topic = topic
         self.published = 0
         self.delivered = 0
         self.failed = 0
         self.last_error = ""
-        try:
-            self._producer = Producer(
-                {
-                    "bootstrap.servers": bootstrap,
-                    "error_cb": self._note,
-                    **CLIENT_DEFAULTS,
-                    **client_settings,
-                }
-            )
-            found = self._producer.list_topics(topic, timeout=_CONNECT_TIMEOUT_S).topics[topic]
-        except KafkaException as error:
-            raise PublishError(
-                f"cannot publish to Kafka at {bootstrap}: {error.args[0]}; is it running there?"
-            ) from error
-        if found.error is not None:
-            raise PublishError(
-                f"the topic {topic} cannot be used: {found.error}; `foreclick topics` creates it"
-            )
+        self._producer = connect(bootstrap, topic, client_settings, self._note, connect_timeout_s)
 
     def publish(self, event: Event, timestamp_ms: int | None = None) -> None:
         """Send an event under its user's key. ``timestamp_ms`` is the record's; None is now."""
