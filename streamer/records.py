@@ -12,11 +12,25 @@ from producers.events import Event
 class SourceRecord(Protocol):
     """One record as a Kafka client hands it over; ``timestamp`` is in Unix milliseconds."""
 
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    @property
+    def offset(self) -> int:
+        """Its place in the partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """When it was sent, or appended, as the topic is configured."""
+
+    @property
+    def key(self) -> bytes | None:
+        """Its key's bytes."""
+
+    @property
+    def value(self) -> bytes | None:
+        """Its value's bytes; None for a tombstone."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Its headers, in order."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import msgspec
 import pytest
@@ -29,7 +31,7 @@ class Topic:
     """Stands for the predictions topic: what was acknowledged, in order."""
 
     def __init__(self) -> None:
-        self.values: list[dict] = []
+        self.values: list[dict[str, Any]] = []
         self.fail = False
         self.before_ack: Callable[[], Awaitable[None]] | None = None
 
@@ -82,9 +84,7 @@ class Worker:
         while at < len(self.log):
             records = self.log[at : at + size]
             at += len(records)
-            await self.pipeline.submit(
-                batch(records, generation), lambda reached=at: self.done.append(reached)
-            )
+            await self.pipeline.submit(batch(records, generation), partial(self.done.append, at))
 
     async def settle(self) -> None:
         """Wait until nothing is in flight."""
@@ -143,7 +143,7 @@ def test_a_worker_that_dies_after_publishing_leaves_the_same_predictions_to_the_
             await second.read(7)
             await second.settle()
         assert store.offsets[SOURCE] == 30
-        by_id: dict[str, dict] = {}
+        by_id: dict[str, dict[str, Any]] = {}
         for value in topic.values:
             assert by_id.setdefault(value["prediction_id"], value) == value
         assert by_id == {value["prediction_id"]: value for value in undisturbed.values}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_store.recompute import states_of_windows
+from model_store.serving import ServedModel
 from model_store.windows import pack_row
 from producers.events import Event
 from streamer.decoding import decode_batch
@@ -35,7 +37,7 @@ class Shop:
         self.stored: dict[bytes, bytes] = {}
         self.scored: list[ScoredBatch] = []
 
-    def score(self, groups: list[list[list[Record]]], model=MODEL) -> Shop:
+    def score(self, groups: list[list[list[Record]]], model: ServedModel = MODEL) -> Shop:
         for group in groups:
             memory = PartitionMemory()
             work = []
@@ -51,7 +53,7 @@ class Shop:
         return self
 
     @property
-    def predictions(self) -> list[dict]:
+    def predictions(self) -> list[dict[str, Any]]:
         return [msgspec.json.decode(value) for result in self.scored for _, value in result.predictions]
 
 
@@ -96,7 +98,7 @@ def test_windows_equal_the_rule_on_plain_lists(events: list[Event]) -> None:
     assert stored == {user: b"".join(map(pack_row, window)) for user, window in windows.items()}
     assert sum(result.duplicate_events for result in shop.scored) == repeated
     late = [letter for result in shop.scored for letter in result.dead_letters]
-    assert [msgspec.json.decode(letter.record.value)["event_id"] for letter in late] == too_late
+    assert [msgspec.json.decode(letter.record.value or b"")["event_id"] for letter in late] == too_late
     assert {letter.reason for letter in late} <= {"too_late"}
 
 
@@ -159,7 +161,7 @@ def test_a_search_without_an_item_and_unknown_items_are_scored() -> None:
         assert len(prediction["next_items"]) == 3
 
 
-def assert_same(some: list[dict], others: list[dict]) -> None:
+def assert_same(some: list[dict[str, Any]], others: list[dict[str, Any]]) -> None:
     assert [one["prediction_id"] for one in some] == [one["prediction_id"] for one in others]
     for one, other in zip(some, others, strict=True):
         assert one["event_id"] == other["event_id"]

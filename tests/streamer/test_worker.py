@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,7 +24,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def values(messages: list[Message]) -> list[dict]:
+def values(messages: list[Message]) -> list[dict[str, Any]]:
     return [msgspec.json.decode(message.value() or b"") for message in messages]
 
 
@@ -50,7 +51,7 @@ def test_every_malformed_record_is_a_dead_letter_with_its_bytes_and_the_good_one
     assert len(MALFORMED) >= 30
     assert len(set(reasons)) >= 20
     assert [(letter.key(), letter.value()) for letter in letters] == records[1::2]
-    headers = [dict(letter.headers() or []) for letter in letters]
+    headers: list[dict[str, Any]] = [dict(letter.headers() or []) for letter in letters]
     assert [header["foreclick.reason"].decode() for header in headers] == reasons
     offsets = [int(header["foreclick.source"].rsplit(b"-", 1)[1]) for header in headers]
     assert offsets == list(range(1, 2 * len(MALFORMED), 2))
