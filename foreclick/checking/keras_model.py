@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ class SavedModel:
 
     def __init__(self, artifact: Path) -> None:
         """Load the model of the directory ``artifact``. Raises ModelStoreError where a file is missing."""
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its remarks are about the machine, not the model
         import keras
         import tensorflow as tf
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -37,13 +38,15 @@ def train_demo_model(log: ShopLog, settings: Settings, directory: Path, view: Vi
 
     Raises `TrainingError` when the log cannot teach a model.
     """
-    from model_store.training import train  # TensorFlow takes seconds to import
+    # TensorFlow says much that nobody here needs to read, and takes seconds to import
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from model_store.training import train
     from model_store.training_settings import TrainingSettings
 
     store = ModelStore(directory / "models")
     trained = train(
         log.events,
-        TrainingSettings(window_size=settings.window_size, train_until=TRAINING_SHARE),
+        TrainingSettings(window_size=settings.window_size, train_until=TRAINING_SHARE, timed=log.timed),
         store,
         settings.model_name,
         _Lines(view),

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from producers.log_clock import LogClock
-from producers.readers import ReadEvent, read_log
+from producers.readers import FORMATS, ReadEvent, read_log
 from producers.simulator.shop import Shop
 from producers.sorting import sorted_by_time
 
@@ -26,12 +26,13 @@ SIMULATION_START_MS: Final = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 class ShopLog:
     """A log in memory, its lines in the order in which they are replayed.
 
-    ``was_sorted`` says whether they were put in order of time first.
+    ``was_sorted`` says whether they were put in order of time first; ``timed``, whether it has real times.
     """
 
     title: str
     lines: tuple[LogLine, ...]
     was_sorted: bool = False
+    timed: bool = True
 
     @cached_property
     def events(self) -> tuple[Event, ...]:
@@ -51,9 +52,9 @@ def read_shop_log(path: Path, format_name: str, mapping: Mapping | None, now_ms:
     """
     lines = tuple(read_log(path, format_name, mapping, now_ms=now_ms))
     unsorted = _is_unsorted(lines)
-    return ShopLog(
-        f"{path.name} ({format_name})", tuple(sorted_by_time(lines)) if unsorted else lines, unsorted
-    )
+    if unsorted:
+        lines = tuple(sorted_by_time(lines))
+    return ShopLog(f"{path.name} ({format_name})", lines, unsorted, FORMATS[format_name].timed)
 
 
 def simulated_log(seed: int, users: int, events: int) -> ShopLog:
