@@ -133,22 +133,21 @@ class ServiceProcess(ABC):
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while not self.answers():
             if not self.running:
-                raise self._start_error()
+                raise self.end_error("ended at its start")
             if time.monotonic() > deadline_s:
                 raise ServiceError(
                     f"{self.title} did not answer within {START_TIMEOUT_S:g} s; its log is {self.log_path}"
                 )
             time.sleep(POLL_S)
 
-    def _start_error(self) -> ServiceError:
+    def end_error(self, what: str) -> ServiceError:
+        """Give the error for a server that ended without an order; ``what`` says when, as in "ended by itself"."""
         words = self.last_words()
         if "No space left on device" in words:
             return _disk_full(self.directory, self.title)
         if "Address already in use" in words:
             return _port_taken(self.port, self.title, self.port_option)
-        return ServiceError(
-            f"{self.title} ended at its start: {words or 'it said nothing'} (in {self.log_path})"
-        )
+        return ServiceError(f"{self.title} {what}: {words or 'it said nothing'} (in {self.log_path})")
 
     def _order(self, letter: bytes) -> None:
         if self._guard is None:
