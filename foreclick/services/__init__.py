@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from foreclick.errors import ServiceError
 from foreclick.services.downloads import fetch_jars, kafka_jars, user_cache
 from foreclick.services.kafka import KafkaBroker
 from foreclick.services.process import ServiceProcess
@@ -42,9 +41,7 @@ class Services:
         """Raise `ServiceError` when a service that was started here has ended by itself."""
         for service in self.started:
             if not service.running:
-                raise ServiceError(
-                    f"{service.title} ended by itself: {service.last_words() or 'it said nothing'}"
-                )
+                raise service.end_error("ended by itself")
 
 
 @contextmanager

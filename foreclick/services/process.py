@@ -141,7 +141,7 @@ class ServiceProcess(ABC):
             time.sleep(POLL_S)
 
     def end_error(self, what: str) -> ServiceError:
-        """Give the error for a server that ended without an order; ``what`` says when, as in "ended by itself"."""
+        """Give the error for a server that ended without an order; ``what`` is as in "ended by itself"."""
         words = self.last_words()
         if "No space left on device" in words:
             return _disk_full(self.directory, self.title)

@@ -165,6 +165,22 @@ def test_services_up_stops_in_order_on_sigterm() -> None:
     assert not any(service.is_running() for service in services)
 
 
+def test_services_up_ends_with_an_error_when_a_server_dies() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "foreclick", "services", "up"],
+        env={**os.environ, "FORECLICK_KAFKA": "127.0.0.1:1"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as command:  # fmt: skip
+        assert command.stdout is not None
+        command.stdout.readline()
+        for child in psutil.Process(command.pid).children(recursive=True):
+            if child.name().startswith("valkey"):
+                child.kill()
+        _, said = command.communicate(timeout=20)
+    assert command.returncode == 1
+    assert said.startswith("foreclick: Valkey ended by itself: ")
+
+
 def test_a_ctrl_c_in_the_terminal_reaches_the_parent_alone(parent: subprocess.Popen[str]) -> None:
     service, _ = started_by(parent)
     assert os.getsid(service.pid) != os.getsid(parent.pid)
