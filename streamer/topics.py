@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, Uuid
 from confluent_kafka.admin import AdminClient
 
 from streamer.errors import BrokerUnavailable, TopicMissing
@@ -29,6 +29,11 @@ def topic_ids(bootstrap: str, security: Mapping[str, str], topics: Sequence[str]
         except KafkaException as error:
             raise _explained(topic, bootstrap, error.args[0]) from error
     return ids
+
+
+def _as_kafka_prints(topic_id: Uuid) -> str:
+    """Return the id in URL-safe base64, as Kafka's own tools print it and librdkafka does not."""
+    return str(topic_id).translate(str.maketrans("+/", "-_"))
 
 
 def _explained(topic: str, bootstrap: str, error: KafkaError) -> TopicMissing | BrokerUnavailable:
