@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from foreclick.command_settings import takes_settings
-from foreclick.services import fetch_jars, local_services, user_cache
+from foreclick.services import local_services, user_cache
 from foreclick.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -63,6 +63,8 @@ def fetch(settings: Settings) -> None:
 
         foreclick services fetch --cache-directory ./jars
     """
+    from foreclick.services.downloads import fetch_jars  # its libraries take a second to load
+
     cache = settings.cache_directory or user_cache()
     fetch_jars(cache, lambda name: typer.echo(f"fetched {name}", err=True))
     typer.echo(f"Kafka is complete in {cache}", err=True)

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from foreclick.services.downloads import fetch_jars, kafka_jars, user_cache
+from foreclick.services.jars import kafka_jars, user_cache
 from foreclick.services.kafka import KafkaBroker
 from foreclick.services.process import ServiceProcess
 from foreclick.services.valkey import ValkeyServer
@@ -18,7 +18,7 @@ from foreclick.settings import Settings
 from foreclick.settings_sources import load_settings
 
 __all__ = [
-    "KafkaBroker", "ServiceProcess", "Services", "ValkeyServer", "fetch_jars", "kafka_jars", "local_services",
+    "KafkaBroker", "ServiceProcess", "Services", "ValkeyServer", "kafka_jars", "local_services",
     "user_cache",
 ]  # fmt: skip
 

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from foreclick.errors import ForeignData, ServiceError
-from foreclick.services.downloads import kafka_jars
+from foreclick.services.jars import kafka_jars
 from foreclick.services.process import LOOPBACK, ServiceProcess, free_port, telling_line
 
 HEAP: Final = "-Xmx512m"
@@ -61,7 +61,7 @@ class KafkaBroker(ServiceProcess):
 
     def __init__(self, directory: Path, port: int, cache_directory: Path, *, temporary: bool) -> None:
         super().__init__(directory, port, temporary=temporary)
-        self._cache_directory = cache_directory
+        self._cache_directory = cache_directory.absolute()
         self._controller_port = free_port()
         self._log_directory = directory / "logs"
 

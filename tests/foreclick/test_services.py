@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from foreclick.errors import DownloadMissing, ForeignData, PortTaken, ServiceError
 from foreclick.services import KafkaBroker, Services, ValkeyServer, kafka_jars, local_services, user_cache
+from foreclick.services.downloads import fetch_jars
 from foreclick.settings import Settings
 from foreclick.topics import create_topics
 
@@ -24,6 +25,7 @@ NO_KAFKA = Settings(kafka="127.0.0.1:1")
 VALKEY_ONLY = """
 import sys
 from foreclick.services import local_services
+from foreclick.services.downloads import fetch_jars
 from foreclick.settings import Settings
 with local_services(settings=Settings(kafka="127.0.0.1:1")) as services:
     valkey = services.valkey
@@ -221,6 +223,12 @@ def test_a_missing_or_damaged_download_says_how_to_get_it(tmp_path: Path) -> Non
     damaged.write_bytes(b"PK")
     with pytest.raises(DownloadMissing, match=r"kafka-raft-4\.1\.0\.jar is not the file"):
         kafka_jars(tmp_path)
+
+
+def test_a_complete_cache_is_not_fetched_again() -> None:
+    fetched: list[str] = []
+    fetch_jars(user_cache(), fetched.append)
+    assert fetched == []
 
 
 def test_a_broken_store_gives_the_servers_own_words(tmp_path: Path) -> None:
