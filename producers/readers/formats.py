@@ -35,14 +35,10 @@ _Read = Callable[[LogFile, ReadOptions], Iterator[LogLine]]
 
 @dataclass(frozen=True)
 class LogFormat:
-    """A kind of log. ``in_time_order`` says whether its files are, as published; others need a sort.
-
-    ``timed`` is False where the times are made up by the reader and only give the order.
-    """
+    """A kind of log. ``timed`` is False where its times are made up by the reader and only give the order."""
 
     name: str
     title: str
-    in_time_order: bool
     read: _Read
     timed: bool = True
 
@@ -60,17 +56,17 @@ def _alibaba(log: LogFile, options: ReadOptions) -> Iterator[LogLine]:
 
 
 _ALL: Final = (
-    LogFormat("rees46", "REES46 multi-category shop, monthly CSV", True, _plain(read_rees46)),
-    LogFormat("retailrocket", "RetailRocket events.csv", False, _plain(read_retailrocket)),
-    LogFormat("taobao", "Taobao UserBehavior.csv", False, _plain(read_taobao)),
-    LogFormat("otto", "OTTO sessions, JSON lines", False, _plain(read_otto)),
-    LogFormat("yoochoose-clicks", "YOOCHOOSE clicks", False, _plain(read_yoochoose_clicks)),
-    LogFormat("yoochoose-buys", "YOOCHOOSE buys", False, _plain(read_yoochoose_buys)),
-    LogFormat("alibaba2014", "Alibaba 2014 season 1, days without a year", False, _alibaba),
-    LogFormat("sessions", "item ids of one session a line", True, _plain(read_sessions), timed=False),
-    LogFormat("csv", "any CSV with a header, by a column mapping", True, _mapped(read_csv)),
-    LogFormat("jsonl", "any JSON lines, by a column mapping", True, _mapped(read_json_lines)),
-    LogFormat("parquet", "any Parquet, by a column mapping", True, _mapped(read_parquet)),
+    LogFormat("rees46", "REES46 multi-category shop, monthly CSV", _plain(read_rees46)),
+    LogFormat("retailrocket", "RetailRocket events.csv", _plain(read_retailrocket)),
+    LogFormat("taobao", "Taobao UserBehavior.csv", _plain(read_taobao)),
+    LogFormat("otto", "OTTO sessions, JSON lines", _plain(read_otto)),
+    LogFormat("yoochoose-clicks", "YOOCHOOSE clicks", _plain(read_yoochoose_clicks)),
+    LogFormat("yoochoose-buys", "YOOCHOOSE buys", _plain(read_yoochoose_buys)),
+    LogFormat("alibaba2014", "Alibaba 2014 season 1, days without a year", _alibaba),
+    LogFormat("sessions", "item ids of one session a line", _plain(read_sessions), timed=False),
+    LogFormat("csv", "any CSV with a header, by a column mapping", _mapped(read_csv)),
+    LogFormat("jsonl", "any JSON lines, by a column mapping", _mapped(read_json_lines)),
+    LogFormat("parquet", "any Parquet, by a column mapping", _mapped(read_parquet)),
 )
 FORMATS: Final[dict[str, LogFormat]] = {log_format.name: log_format for log_format in _ALL}
 _MAPPED: Final = ("csv", "jsonl", "parquet")
@@ -94,7 +90,8 @@ def read_log(
     """
     log_format = FORMATS.get(format_name)
     if log_format is None:
-        raise UnknownFormat(f"{format_name!r} is no format; there are {', '.join(FORMATS)}")
+        known = "; ".join(f"{known.name} ({known.title})" for known in FORMATS.values())
+        raise UnknownFormat(f"{format_name!r} is no format; there are {known}")
     if mapping is not None and format_name not in _MAPPED:
         raise MappingError(f"the columns of {format_name} are known; a mapping is for {', '.join(_MAPPED)}")
     log = open_log(path, time.time_ns() // 1_000_000 if now_ms is None else now_ms, bytes_read)

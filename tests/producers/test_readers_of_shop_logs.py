@@ -133,7 +133,7 @@ def test_a_header_with_other_columns_says_how_else_to_read_it(tmp_path: Path) ->
 def test_a_missing_file_and_an_unknown_format_are_errors_at_once(tmp_path: Path, name: str) -> None:
     with pytest.raises(LogUnreadable, match="check the path"):
         read_log(tmp_path / "none", name)
-    with pytest.raises(UnknownFormat, match="rees46, "):
+    with pytest.raises(UnknownFormat, match=r"otto \(OTTO sessions, JSON lines\)"):
         read_log(tmp_path / "none", f"no-{name}")
 
 
