@@ -8,7 +8,6 @@ stands for the unknown item and is never found.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.errors import FileAbsentError, FileCorruptError
+from model_store.index_tuning import sampled_queries, tuned_index
 from model_store.top_k import best_columns, in_order
 
 Floats = npt.NDArray[np.float32]
@@ -29,13 +29,8 @@ RECALL_DEPTH: Final = 20
 WANTED_RECALL: Final = 0.99
 # Measured at 64 dimensions: exact search of 10,000 items takes 23 us a query, a clustered IVF 15 us.
 EXACT_UP_TO_ITEMS: Final = 10_000
-# Measured: scanning half of the lists costs about as much as exact search, which is one matrix product.
-LARGEST_PROBED_SHARE: Final = 0.5
-MEASURED_QUERIES: Final = 1_000
 
 _SCORES_AT_ONCE: Final = 4_000_000
-_TRAINING_POINTS_PER_LIST: Final = 64
-_NOISE: Final = 0.4
 
 
 class IndexDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,33 +133,19 @@ def build_item_index(
     """Return the index for a catalogue: exact for a small one or when asked, else the cheapest that suffices.
 
     ``item_vectors`` is float32[items, dimensions] with the unknown item as row 0, the others of length 1;
-    ``queries``, float32[any, dimensions], are queries that the model itself makes. The recall is measured on
-    up to `MEASURED_QUERIES` / 2 of them, and for the rest on item vectors with noise of 0.4 of their
-    length: a query is near an item, not on it. Two standard errors of the mean must lie above the recall
-    that is wanted.
+    ``queries``, float32[any, dimensions], are queries that the model itself makes, on which the recall is
+    measured beside noisy item vectors (`index_tuning.sampled_queries`).
     """
     items = len(item_vectors) - 1
     if exact or items <= EXACT_UP_TO_ITEMS:
         return ExactIndex(item_vectors)
-    sample, source = _sampled_queries(item_vectors, queries, seed)
-    wanted, _ = ExactIndex(item_vectors).search(sample, RECALL_DEPTH)
-    lists = 1 << round(np.log2(2 * np.sqrt(items)))
-    index = _trained(item_vectors, lists, seed)
-
-    def recalls(probes: int) -> Floats:
-        index.nprobe = probes
-        return _recalls(index.search(sample, RECALL_DEPTH)[1], wanted)
-
-    def suffices(probes: int) -> bool:
-        found = recalls(probes)
-        return bool(found.mean() - 2 * found.std() / np.sqrt(len(found)) >= wanted_recall)
-
-    most = int(lists * LARGEST_PROBED_SHARE)
-    if not suffices(most):
+    sample, source = sampled_queries(item_vectors, queries, seed)
+    wanted_items, _ = ExactIndex(item_vectors).search(sample, RECALL_DEPTH)
+    tuned = tuned_index(item_vectors, sample, wanted_items, wanted_recall, seed)
+    if tuned is None:
         return ExactIndex(item_vectors)
-    probes = _least(suffices, most)
-    recall = round(float(recalls(probes).mean()), 6)
-    return ApproximateIndex(index, IndexDescription("ivf", items, lists, probes, recall, len(sample), source))
+    description = IndexDescription("ivf", items, tuned.lists, tuned.probes, tuned.recall, len(sample), source)
+    return ApproximateIndex(tuned.index, description)
 
 
 def save_item_index(directory: Path, index: ExactIndex | ApproximateIndex) -> None:
@@ -202,47 +183,3 @@ def _group(items: int, k: int) -> int:
     """Return how many scores to compare at once: the quickest by measurement, leaving groups enough."""
     group = 16 if items < 8_192 else 32
     return group if items >= 2 * k * group else 1
-
-
-def _trained(item_vectors: Floats, lists: int, seed: int) -> faiss.IndexIVFFlat:
-    """Return an IVF,Flat index of ``lists`` lists that holds every item but the unknown one."""
-    dimensions = item_vectors.shape[1]
-    quantizer = faiss.IndexFlatIP(dimensions)
-    index = faiss.IndexIVFFlat(quantizer, dimensions, lists, faiss.METRIC_INNER_PRODUCT)
-    index.cp.seed = seed + 1
-    index.cp.niter = 10
-    index.cp.max_points_per_centroid = _TRAINING_POINTS_PER_LIST
-    known = np.ascontiguousarray(item_vectors[1:], np.float32)
-    index.train(known)
-    index.add_with_ids(known, np.arange(1, len(item_vectors), dtype=np.int64))
-    return index
-
-
-def _sampled_queries(item_vectors: Floats, queries: Floats | None, seed: int) -> tuple[Floats, str]:
-    """Return the queries on which the recall is measured, and where they come from."""
-    generator = np.random.default_rng(seed)
-    own = np.empty((0, item_vectors.shape[1]), np.float32)
-    if queries is not None and len(queries):
-        count = min(len(queries), MEASURED_QUERIES // 2)
-        own = queries[generator.choice(len(queries), count, replace=False)]
-    rest = MEASURED_QUERIES - len(own)
-    near = item_vectors[generator.integers(1, len(item_vectors), rest)]
-    noise = generator.normal(scale=_NOISE / np.sqrt(near.shape[1]), size=near.shape)
-    sample = np.concatenate([own, near + noise]).astype(np.float32)
-    sample /= np.linalg.norm(sample, axis=1, keepdims=True)
-    return sample, "the model's queries and noisy item vectors" if len(own) else "noisy item vectors"
-
-
-def _recalls(found: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]) -> Floats:
-    """Return, for each row of ``wanted``, the share of it that stands in the same row of ``found``."""
-    shares: Floats = (wanted[:, :, None] == found[:, None, :]).any(axis=2).mean(axis=1, dtype=np.float32)
-    return shares
-
-
-def _least(suffices: Callable[[int], bool], most: int) -> int:
-    """Return the least number in 1..``most`` that suffices, given that ``most`` does."""
-    low, high = 1, most
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if suffices(middle) else (middle + 1, high)
-    return low

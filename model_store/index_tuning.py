@@ -1,0 +1,135 @@
+"""How many lists an IVF index gets and how many a query probes: the cheapest pair with the wanted recall."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+
+MEASURED_QUERIES: Final = 1_000
+# Measured: scanning half of the lists costs about as much as exact search, which is one matrix product.
+LARGEST_PROBED_SHARE: Final = 0.5
+
+_NOISE: Final = 0.4
+_FEWEST_LISTS: Final = 2.0  # in square roots of the catalogue's size
+_MOST_LISTS: Final = 8.0
+# Measured: choosing the lists, a matrix product, costs half as much a list as scanning does an item.
+_LIST_COST: Final = 0.5
+_TRAINING_POINTS_PER_LIST: Final = 64
+_MOST_TRAINING_POINTS: Final = 1 << 18
+_TRAINING_ROUNDS: Final = 10
+
+
+@dataclass(frozen=True)
+class TunedIndex:
+    """A trained index, the probes that suffice, and the mean recall that was measured with them."""
+
+    index: faiss.IndexIVFFlat
+    lists: int
+    probes: int
+    recall: float
+
+    @property
+    def scanned_items(self) -> float:
+        """How many items a query is compared with, about."""
+        return float(self.probes * self.index.ntotal / self.lists)
+
+    @property
+    def cost(self) -> float:
+        """What a query costs, in comparisons with an item."""
+        return self.scanned_items + _LIST_COST * self.lists
+
+
+def tuned_index(
+    item_vectors: Floats, sample: Floats, wanted_items: Indices, wanted_recall: float, seed: int
+) -> TunedIndex | None:
+    """Return the cheapest index found, or None where exact search is cheaper than one with the wanted recall.
+
+    ``wanted_items`` int64[queries, depth] is the exact answer to ``sample`` float32[queries, dimensions]. The
+    mean recall less two standard errors must reach ``wanted_recall``. The ids are the rows of
+    ``item_vectors``, of which row 0 is left out.
+    """
+    root = np.sqrt(len(item_vectors) - 1)
+    lists = 1 << round(np.log2(_FEWEST_LISTS * root))
+    best: TunedIndex | None = None
+    while True:
+        found = _with_least_probes(_trained(item_vectors, lists, seed), sample, wanted_items, wanted_recall)
+        if found is None or (best is not None and found.cost >= best.cost):
+            return best
+        best = found
+        if found.scanned_items <= _LIST_COST * lists or lists >= _MOST_LISTS * root:
+            return best  # twice as many lists would cost more to choose from than they could save
+        lists *= 2
+
+
+def sampled_queries(item_vectors: Floats, queries: Floats | None, seed: int) -> tuple[Floats, str]:
+    """Return `MEASURED_QUERIES` queries, float32[queries, dimensions], and where they come from.
+
+    Up to half of them are of ``queries``, the model's own. The rest are item vectors with noise of 0.4 of
+    their length, since a query is near an item and not on it.
+    """
+    generator = np.random.default_rng(seed)
+    own = np.empty((0, item_vectors.shape[1]), np.float32)
+    if queries is not None and len(queries):
+        count = min(len(queries), MEASURED_QUERIES // 2)
+        own = queries[generator.choice(len(queries), count, replace=False)]
+    rest = MEASURED_QUERIES - len(own)
+    near = item_vectors[generator.integers(1, len(item_vectors), rest)]
+    noise = generator.normal(scale=_NOISE / np.sqrt(near.shape[1]), size=near.shape)
+    sample = np.concatenate([own, near + noise]).astype(np.float32)
+    sample /= np.linalg.norm(sample, axis=1, keepdims=True)
+    return sample, "the model's queries and noisy item vectors" if len(own) else "noisy item vectors"
+
+
+def _trained(item_vectors: Floats, lists: int, seed: int) -> faiss.IndexIVFFlat:
+    """Return an IVF,Flat index of ``lists`` lists that holds every item but the unknown one."""
+    dimensions = item_vectors.shape[1]
+    quantizer = faiss.IndexFlatIP(dimensions)
+    index = faiss.IndexIVFFlat(quantizer, dimensions, lists, faiss.METRIC_INNER_PRODUCT)
+    index.cp.seed = seed + 1
+    index.cp.niter = _TRAINING_ROUNDS
+    index.cp.max_points_per_centroid = min(_TRAINING_POINTS_PER_LIST, _MOST_TRAINING_POINTS // lists)
+    index.cp.min_points_per_centroid = 1  # fewer than faiss likes cost recall, which is measured here
+    known = np.ascontiguousarray(item_vectors[1:], np.float32)
+    index.train(known)
+    index.add_with_ids(known, np.arange(1, len(item_vectors), dtype=np.int64))
+    return index
+
+
+def _with_least_probes(
+    index: faiss.IndexIVFFlat, sample: Floats, wanted_items: Indices, wanted_recall: float
+) -> TunedIndex | None:
+    """Return ``index`` with the least number of probes that suffices, or None where that is too many."""
+
+    def recalls(probes: int) -> Floats:
+        index.nprobe = probes
+        found = index.search(sample, wanted_items.shape[1])[1]
+        shares: Floats = (wanted_items[:, :, None] == found[:, None, :]).any(axis=2).mean(axis=1)
+        return shares
+
+    def suffices(probes: int) -> bool:
+        found = recalls(probes)
+        return bool(found.mean() - 2 * found.std() / np.sqrt(len(found)) >= wanted_recall)
+
+    lists = int(index.nlist)
+    most = int(lists * LARGEST_PROBED_SHARE)
+    if not suffices(most):
+        return None
+    probes = _least(suffices, most)
+    return TunedIndex(index, lists, probes, round(float(recalls(probes).mean()), 6))
+
+
+def _least(suffices: Callable[[int], bool], most: int) -> int:
+    """Return the least number in 1..``most`` that suffices, given that ``most`` does."""
+    low, high = 1, most
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if suffices(middle) else (middle + 1, high)
+    return low
