@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic, TopicMetadata
 
 from foreclick.errors import ForeclickError
 from foreclick.settings import Settings, confluent_settings
 
 ADMIN_TIMEOUT_S: Final = 30.0
 ANSWER_TIMEOUT_S: Final = 10.0
+LOOK_AGAIN_S: Final = 0.02
 # What librdkafka would print about a broker that is down is in our own error.
 LOG_ALERTS_ONLY: Final = 1
 
@@ -85,7 +87,7 @@ def _new_topic(topic: Topic, settings: Settings) -> NewTopic:
 
 
 def _require_partitions(admin: AdminClient, settings: Settings) -> None:
-    found = admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics
+    found = _known_topics(admin, {topic.name for topic in topics(settings)})
     for topic in topics(settings):
         partitions = len(found[topic.name].partitions) if topic.name in found else settings.partitions
         if partitions != settings.partitions:
@@ -93,3 +95,13 @@ def _require_partitions(admin: AdminClient, settings: Settings) -> None:
                 f"the topic {topic.name} has {partitions} partitions, but the setting is "
                 f"{settings.partitions}; set partitions = {partitions}, or choose another topic_prefix"
             )
+
+
+def _known_topics(admin: AdminClient, wanted: set[str]) -> dict[str, TopicMetadata]:
+    """Give the broker's topics once it knows all that are wanted: it learns of new ones a moment later."""
+    deadline_s = time.monotonic() + ADMIN_TIMEOUT_S
+    while True:
+        found = admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics
+        if wanted <= found.keys() or time.monotonic() > deadline_s:
+            return found
+        time.sleep(LOOK_AGAIN_S)
