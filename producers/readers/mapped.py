@@ -10,22 +10,20 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
-import msgspec
 import polars
 
 from producers.errors import LogUnreadable
 from producers.events import EVENT_TYPES
 from producers.readers.delimited import cells_of, split
+from producers.readers.json_rows import identifier, json_object
 from producers.readers.lines import LogLine, RejectedLine
 from producers.readers.log_file import LogFile
 from producers.readers.mapping import EVENT_FIELDS, Mapping
-from producers.readers.otto import identifier
 from producers.readers.values import decimal, iso_ms, whole_number
 
 _MS_PER_UNIT: Final = {"s": 1_000.0, "ms": 1.0, "us": 0.001}
 _IDENTIFIERS: Final = ("event_id", "user_id", "item_id", "session_id")
 _BATCH_ROWS: Final = 20_000
-_decode: Final = msgspec.json.Decoder().decode
 
 
 def read_csv(log: LogFile, mapping: Mapping) -> Iterator[LogLine]:
@@ -53,7 +51,7 @@ def read_json_lines(log: LogFile, mapping: Mapping) -> Iterator[LogLine]:
     paths = {field: field.split(".") for field in EVENT_FIELDS if field not in mapping.constants}
     paths |= {field: column.split(".") for field, column in mapping.columns.items()}
     for number, raw in log.lines():
-        row = _json_object(number, raw)
+        row = json_object(number, raw)
         if isinstance(row, RejectedLine):
             yield row
         else:
@@ -125,19 +123,6 @@ def _number(value: object) -> int | float | None:
         whole = whole_number(value)
         value = decimal(value) if isinstance(whole, str) else whole
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _json_object(number: int, raw: bytes) -> dict[str, Any] | RejectedLine:
-    if not raw:
-        return RejectedLine(number, "empty_value", "the line is empty")
-    try:
-        row = _decode(raw)
-    except UnicodeDecodeError:
-        return RejectedLine(number, "invalid_utf8", "the line is not UTF-8")
-    except msgspec.DecodeError as error:
-        reason = "truncated_json" if "truncated" in str(error) else "malformed_json"
-        return RejectedLine(number, reason, "the line is not JSON")
-    return row if isinstance(row, dict) else RejectedLine(number, "not_an_object", "the line is no object")
 
 
 def _at(row: dict[str, Any], path: list[str]) -> object:

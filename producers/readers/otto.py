@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-import msgspec
-
+from producers.readers.json_rows import identifier, json_object
 from producers.readers.lines import LogLine, RejectedLine
 from producers.readers.log_file import LogFile
 
 _TYPES: Final = {"clicks": "view", "carts": "cart", "orders": "purchase"}
-_decode: Final = msgspec.json.Decoder().decode
 
 
 def read_otto(log: LogFile) -> Iterator[LogLine]:
@@ -30,14 +28,8 @@ def read_otto(log: LogFile) -> Iterator[LogLine]:
 
 
 def _shopper(number: int, raw: bytes) -> dict[str, Any] | RejectedLine:
-    if not raw:
-        return RejectedLine(number, "empty_value", "the line is empty")
-    try:
-        shopper = _decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        reason = "truncated_json" if "truncated" in str(error) else "malformed_json"
-        return RejectedLine(number, reason, "the line is not JSON")
-    if not isinstance(shopper, dict) or not isinstance(shopper.get("events"), list):
+    shopper = json_object(number, raw)
+    if isinstance(shopper, dict) and not isinstance(shopper.get("events"), list):
         return RejectedLine(number, "not_an_object", "the line is not an object with a list of events")
     return shopper
 
@@ -53,8 +45,3 @@ def _line(log: LogFile, number: int, place: int, session: object, act: object) -
         "item_id": identifier(act.get("aid")),
     }
     return log.line_of(number, log.event_id(number, place), fields)
-
-
-def identifier(value: object) -> object:
-    """Write a number as the text that an identifier is; anything else stays as it is."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from producers.errors import LogUnreadable, UnexpectedColumns, UnknownFormat
 from producers.events import REASONS, Event, EventType
@@ -261,3 +264,23 @@ def test_reasons_are_the_contracts_but_for_the_column_count(tmp_path: Path) -> N
     lines = read(tmp_path, "taobao", "1,2,3\n,2,3,pv,1511658000\n1,2,3,,1511658000\n1,2,3,pv,\n")
     reasons = {reason for _, reason in rejected(lines)}
     assert reasons - REASONS == {"wrong_column_count"}
+
+
+@pytest.mark.parametrize(
+    "name", ["rees46", "taobao", "retailrocket", "yoochoose-clicks", "alibaba2014", "jsonl"]
+)
+@given(content=st.binary(max_size=300).map(lambda some: b"?" + some))
+def test_whatever_the_bytes_each_line_is_an_event_or_has_a_reason(name: str, content: bytes) -> None:
+    with TemporaryDirectory() as directory:
+        lines = read(Path(directory), name, content)
+    ends = content.count(b"\n") - content.endswith(b"\n")
+    assert [line.line_number for line in lines] == list(range(1, ends + 2))
+
+
+def test_json_that_no_event_can_hold_has_the_contracts_reasons(tmp_path: Path) -> None:
+    content = "[" * 5_000 + '\n{"session":"\\ud800","events":[]}\n{"session":1e999,"events":[]}\n'
+    assert [reason for _, reason in rejected(read(tmp_path, "otto", content))] == [
+        "nested_too_deeply",
+        "lone_surrogate",
+        "number_not_finite",
+    ]
