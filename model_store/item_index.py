@@ -61,7 +61,7 @@ class ItemIndex(Protocol):
 
         ``queries`` is float32[batch, dimensions]. The indices are int64[batch, k'] and the scores
         float32[batch, k'], best first and by index where scores are equal; k' is ``k``, or the
-        catalogue's size where that is smaller.
+        catalogue's size where that is smaller, even 0.
         """
 
 
@@ -78,6 +78,8 @@ class ExactIndex:
         items = len(self._vectors)
         k = min(k, items - 1)
         indices, best = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
+        if not k:
+            return indices, best
         rows = min(64, max(8, _SCORES_AT_ONCE // items))
         group = _group(items, k)
         columns = -(-items // group) * group

@@ -15,7 +15,7 @@ import xxhash
 
 from model_store.encoder import ENCODER_FILE, Encoder, Inputs
 from model_store.errors import FileCorruptError
-from model_store.item_index import ApproximateIndex, ExactIndex, load_item_index
+from model_store.item_index import ItemIndex, load_item_index
 from model_store.specification import (
     NETWORK_FILE,
     NetworkSpecification,
@@ -59,7 +59,7 @@ class ServedModel:
         specification: NetworkSpecification,
         weights: Weights,
         encoder: Encoder,
-        index: ExactIndex | ApproximateIndex,
+        index: ItemIndex,
     ) -> None:
         """Take the parts of an artifact. ``fingerprint``, 32 bits, tells apart models whose states differ."""
         self.name = name

@@ -69,6 +69,11 @@ def test_the_unknown_item_is_never_found_even_when_it_scores_best() -> None:
     assert sorted(indices[0].tolist()) == [1, 2]
 
 
+def test_a_catalogue_of_unknown_items_only_has_no_answer() -> None:
+    indices, scores = ExactIndex(np.zeros((1, 4), np.float32)).search(np.ones((3, 4), np.float32), 5)
+    assert indices.shape == scores.shape == (3, 0)
+
+
 def test_equal_items_stand_by_index() -> None:
     vectors = unit(np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))
     indices, scores = ExactIndex(vectors).search(np.array([[1.0, 0.0]], np.float32), 3)
