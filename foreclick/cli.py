@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "models": Command("foreclick.commands.models:app", "List, show and promote trained models."),
     "worker": Command("foreclick.commands.worker:worker", "Score events as they come."),
     "watch": Command("foreclick.commands.watch:watch", "Show predictions as they come."),
+    "schema": Command("foreclick.commands.schema:schema", "Print the contract as JSON Schema or AsyncAPI."),
     "settings": Command("foreclick.commands.settings:show", "Show every setting and where to set it."),
 }
 
