@@ -48,8 +48,15 @@ def main() -> int:
         service.kill()
     status = service.wait()
     if not order and sys.argv[1] != "-":
-        shutil.rmtree(Path(sys.argv[1]), ignore_errors=True)
+        _remove(Path(sys.argv[1]))
     return status if status >= 0 else 128 - status
+
+
+def _remove(directory: Path) -> None:
+    """Remove the service's directory, and the one around it when no other service is in there any more."""
+    shutil.rmtree(directory, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        directory.parent.rmdir()
 
 
 def _die_with(guard: int) -> None:

