@@ -32,6 +32,9 @@ def demo(
     events: Annotated[int, typer.Option(min=100, help="Events of the simulated shop.")] = 30_000,
     kills: Annotated[int, typer.Option(min=0, help="How often the worker is killed at a random moment.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the simulated shop and of the kills.")] = 0,
+    full_users: Annotated[
+        int, typer.Option(min=1, help="Shoppers whose full windows are weighed in Redis.")
+    ] = 2_000,
     latency_events: Annotated[
         int, typer.Option(min=1, help="Events of the pass at 500 events a second.")
     ] = 10_000,
@@ -75,6 +78,7 @@ def demo(
         events=events,
         seed=seed,
         kills=kills,
+        full_users=full_users,
         latency_events=latency_events,
         model=model,
         keep=keep,

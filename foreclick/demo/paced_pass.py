@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from foreclick.demo.worker_process import WorkerProcess
 
 RATE_EVENTS_PER_S: Final = 500.0
-FULL_USERS: Final = 2_000
 _BETWEEN_FILL_EVENTS_MS: Final = 60_000
 
 
@@ -52,15 +51,18 @@ class PacedPass:
     worker_rss_bytes: int
 
 
-def run_paced_pass(stage: Stage, log: ShopLog, view: View, events: int) -> PacedPass:
-    """Fill the windows of `FULL_USERS` users, weigh them, then send ``events`` of ``log`` at 500 a second."""
+def run_paced_pass(stage: Stage, log: ShopLog, view: View, *, full_users: int, events: int) -> PacedPass:
+    """Fill the windows of ``full_users`` users, weigh them, then send ``events`` of ``log`` at 500 a second.
+
+    Raises ForeclickError and ProducerError when the pass cannot be run.
+    """
     create_topics(stage.settings)
     board = LiveBoard()
     with stage.observer(board.see) as observer, stage.worker() as worker:
         worker.wait_until_ready()
         publisher = DemoPublisher(stage, board)
         empty_bytes = memory_at_rest_bytes(stage.settings)
-        fill = filling_events(log.events, FULL_USERS, stage.settings.window_size)
+        fill = filling_events(log.events, full_users, stage.settings.window_size)
         replay(lambda: fill, publisher, AtOnce())
         _wait_for_all(stage, observer, worker)
         full_bytes = memory_at_rest_bytes(stage.settings)
@@ -78,7 +80,7 @@ def run_paced_pass(stage: Stage, log: ShopLog, view: View, events: int) -> Paced
         latency_events=len(latencies_ms),
         latency_p50_ms=float(p50_ms),
         latency_p99_ms=float(p99_ms),
-        redis_bytes_per_user=(full_bytes - empty_bytes) / FULL_USERS,
+        redis_bytes_per_user=(full_bytes - empty_bytes) / full_users,
         missing=missing,
         worker_rss_bytes=rss_bytes,
     )

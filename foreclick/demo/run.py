@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 class DemoOptions:
     """What a person asks of the demo. Without ``data`` it streams the simulator's shop.
 
-    Without ``model`` one is trained. ``keep`` is a directory for the models, the servers' data and the
-    workers' logs; without it they go when the demo ends.
+    Without ``model`` one is trained. ``full_users`` users get full windows, to be weighed in Redis, and
+    ``latency_events`` events are sent at 500 a second. ``keep`` is a directory for the models, the
+    servers' data and the workers' logs; without it they go when the demo ends.
     """
 
     data: Path | None = None
@@ -46,6 +47,7 @@ class DemoOptions:
     events: int
     seed: int
     kills: int
+    full_users: int
     latency_events: int
     model: str | None = None
     keep: Path | None = None
@@ -76,7 +78,9 @@ def run_demo(options: DemoOptions, settings: Settings, view: View) -> DemoReport
         _say_kills(full, view)
         with timer.taking("paced_pass"), stages.stage("paced") as stage:
             view.say("a second pass on topics of its own: windows filled, then 500 events a second")
-            paced = run_paced_pass(stage, log, view, options.latency_events)
+            paced = run_paced_pass(
+                stage, log, view, full_users=options.full_users, events=options.latency_events
+            )
         with timer.taking("checks"):
             view.say("holding every prediction against the Keras model, and against what came next")
             compared = parity(full.rulings, full.outputs.predictions, model.artifact)
