@@ -9,19 +9,11 @@ from typing import Any, Final, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
-from producers.errors import PublishError
+from producers.errors import BrokersBehind, BrokersUnreachable
 from producers.events import Event, encode_event
 
 _POLL_S: Final = 0.1
 DEFAULT_MOST_IN_FLIGHT: Final = 20_000
-
-
-class BrokersBehind(PublishError):
-    """More events wait for the brokers than are let in; try again later."""
-
-
-class BrokersUnreachable(PublishError):
-    """The brokers did not acknowledge in time, or refused."""
 
 
 class ProducerLike(Protocol):

@@ -25,10 +25,11 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from producers.acknowledged import AcknowledgedPublisher, BrokersBehind, BrokersUnreachable
+from producers.acknowledged import AcknowledgedPublisher
 from producers.clock import Clock
 from producers.contract import MAX_DEPTH, EventRejected
 from producers.diagnosis import diagnose, too_deep
+from producers.errors import BrokersBehind, BrokersUnreachable
 from producers.events import Event
 from producers.vocabularies import Vocabulary, events_of, payloads_of
 

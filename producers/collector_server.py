@@ -12,14 +12,10 @@ from aiohttp import web
 from producers.acknowledged import DEFAULT_MOST_IN_FLIGHT, AcknowledgedPublisher
 from producers.clock import Clock, SystemClock
 from producers.collector import DEFAULT_MAX_BODY_BYTES, collector_app
-from producers.errors import ProducerError
+from producers.errors import PortUnavailable
 from producers.publisher import connect
 
 _DRAIN_MARGIN_S: Final = 5.0
-
-
-class PortUnavailable(ProducerError):
-    """The collector cannot listen at the address that it was given."""
 
 
 async def serve_collector(

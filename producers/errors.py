@@ -9,7 +9,10 @@ ProducerError
 │   ├── LogNotSorted      the lines are not in order of time
 │   └── SortError         there is no room to sort a log
 ├── CheckpointError       a replay cannot be resumed from this checkpoint
-└── PublishError          the brokers cannot be reached, or refuse the settings
+├── PublishError          the brokers cannot be reached, or refuse the settings
+│   ├── BrokersBehind     more events wait for the brokers than are let in
+│   └── BrokersUnreachable the brokers did not acknowledge in time, or refused
+└── PortUnavailable       the collector cannot listen at its address
 """
 
 from __future__ import annotations
@@ -60,3 +63,15 @@ class CheckpointError(ProducerError):
 
 class PublishError(ProducerError):
     """The brokers cannot be reached, or refuse the settings."""
+
+
+class BrokersBehind(PublishError):
+    """More events wait for the brokers than are let in; try again later."""
+
+
+class BrokersUnreachable(PublishError):
+    """The brokers did not acknowledge in time, or refused."""
+
+
+class PortUnavailable(ProducerError):
+    """The collector cannot listen at the address that it was given."""

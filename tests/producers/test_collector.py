@@ -23,8 +23,9 @@ from foreclick.cli import main
 from foreclick.services import local_services
 from foreclick.settings import Settings
 from foreclick.topics import create_topics
-from producers.acknowledged import AcknowledgedPublisher, BrokersUnreachable
+from producers.acknowledged import AcknowledgedPublisher
 from producers.collector import collector_app
+from producers.errors import BrokersUnreachable
 from producers.events import Event, decode_event
 from producers.publisher import connect
 
