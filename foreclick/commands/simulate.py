@@ -13,6 +13,8 @@ import typer
 from foreclick.command_settings import takes_settings
 from foreclick.errors import ForeclickError, SettingsError
 from foreclick.settings import Settings, confluent_settings
+from producers.clock import SystemClock
+from producers.contract import LATEST_AFTER_RECORD_MS
 from producers.pacing import AtOnce, FixedRate, LogGaps, Pacing
 from producers.publisher import Publisher
 from producers.simulator.broadcast import BroadcastReport, LinesFile, Sink, broadcast, fault_line
@@ -74,6 +76,12 @@ def simulate(
     except OSError as error:
         raise ForeclickError(f"cannot write: {error}; make room there or name another file") from error
     _print_report(report)
+    if report.shop_ms > SystemClock().now_ms() + LATEST_AFTER_RECORD_MS:
+        typer.echo(
+            "the shop's time ran over a day ahead of the clock, so its last events will be refused as "
+            "event_time_in_future; choose an earlier --start, fewer --events or more --users",
+            err=True,
+        )
     if not report.all_delivered:
         raise typer.Exit(1)
 

@@ -53,13 +53,17 @@ class LinesFile:
 
 @dataclass
 class BroadcastReport:
-    """What was sent. ``sent`` sums up ``by_kind``; ``delivered`` and ``failed`` are known at the end."""
+    """What was sent. ``sent`` sums up ``by_kind``; ``delivered`` and ``failed`` are known at the end.
+
+    ``shop_ms`` is the shop's own time at the last record, in Unix milliseconds; 0 before the first.
+    """
 
     by_kind: Counter[str] = field(default_factory=Counter)
     malformed: Counter[str] = field(default_factory=Counter)
     delivered: int = 0
     failed: int = 0
     seconds: float = 0.0
+    shop_ms: int = 0
 
     @property
     def sent(self) -> int:
@@ -102,6 +106,7 @@ def broadcast(
         if record.kind != "genuine":
             note_fault(report.sent, record)
         report.by_kind[record.kind] += 1
+        report.shop_ms = record.sent_ms
         if record.kind == "malformed":
             report.malformed[record.detail] += 1
         if report.sent % 64 == 0 and (now_ms := clock.now_ms()) >= next_report_ms:

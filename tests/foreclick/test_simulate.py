@@ -72,3 +72,13 @@ def test_what_cannot_be_done_is_said_with_its_cure(
     words = [str(tmp_path / word) if word in ("x", "no/such/place") else word for word in words]
     assert run(*words) == 1
     assert cure in capsys.readouterr().err
+
+
+def test_a_shop_that_opens_in_the_future_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--events", "10", "--out", str(tmp_path / "shop.jsonl")]
+    assert run(*words, "--start", "2100-01-01") == 0
+    assert "event_time_in_future" in capsys.readouterr().err
+    assert run(*words) == 0
+    assert capsys.readouterr().err == ""

@@ -76,6 +76,7 @@ def test_records_go_out_when_due(pacing: Pacing, due_ms: list[int]) -> None:
     stamped = [None] * 3 if isinstance(pacing, AtOnce) else due_ms
     assert [timestamp_ms for *_, timestamp_ms in sink.sent] == stamped
     assert sink.keys == [b"u"] * 3
+    assert report.shop_ms == START_MS + 1_300
     assert (report.sent, report.delivered, report.failed) == (3, 3, 0)
     assert report.seconds == (due_ms[-1] - 5_000) / 1_000
 
