@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic, TopicMetadata
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicMetadata
 
 from foreclick.errors import ForeclickError
 from foreclick.settings import Settings, confluent_settings
@@ -15,6 +15,7 @@ from foreclick.settings import Settings, confluent_settings
 ADMIN_TIMEOUT_S: Final = 30.0
 ANSWER_TIMEOUT_S: Final = 10.0
 LOOK_AGAIN_S: Final = 0.02
+LATEST: Final = cast(OffsetSpec, OffsetSpec.latest())
 # What librdkafka would print about a broker that is down is in our own error.
 LOG_ALERTS_ONLY: Final = 1
 
@@ -44,6 +45,7 @@ def topics(settings: Settings) -> tuple[Topic, ...]:
 def create_topics(settings: Settings, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> list[str]:
     """Make the topics that are missing and give their names; topics that exist are left as they are.
 
+    Returns when the new topics can be read and written.
     ``settings.kafka`` must be an address. Raises `TopicsError` when the brokers cannot be reached or refuse,
     or when a topic exists with another number of partitions: predictions keep their event's partition, so
     all three must have the same number.
@@ -63,6 +65,7 @@ def create_topics(settings: Settings, answer_timeout_s: float = ANSWER_TIMEOUT_S
         else:
             made.append(name)
     _require_partitions(admin, settings)
+    _await_leaders(admin, {TopicPartition(name, p) for name in made for p in range(settings.partitions)})
     return made
 
 
@@ -105,3 +108,16 @@ def _known_topics(admin: AdminClient, wanted: set[str]) -> dict[str, TopicMetada
         if wanted <= found.keys() or time.monotonic() > deadline_s:
             return found
         time.sleep(LOOK_AGAIN_S)
+
+
+def _await_leaders(admin: AdminClient, partitions: set[TopicPartition]) -> None:
+    """Return when each partition's leader answers; a broker takes up a new partition a moment later."""
+    deadline_s = time.monotonic() + ADMIN_TIMEOUT_S
+    while partitions:
+        asked = admin.list_offsets(dict.fromkeys(partitions, LATEST))
+        errors = {partition: future.exception(ADMIN_TIMEOUT_S) for partition, future in asked.items()}
+        partitions = {partition for partition, error in errors.items() if error}
+        if partitions and time.monotonic() > deadline_s:
+            place = min(partitions, key=str)
+            raise TopicsError(f"{place.topic}, partition {place.partition}, has no leader: {errors[place]}")
+        time.sleep(LOOK_AGAIN_S if partitions else 0)
