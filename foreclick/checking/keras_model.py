@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from foreclick.quiet import importing_tensorflow
 from model_store.encoder import Encoder
 from model_store.specification import KERAS_FILE, load_specification
 from model_store.windows import rows_of
@@ -25,9 +25,9 @@ class SavedModel:
 
     def __init__(self, artifact: Path) -> None:
         """Load the model of the directory ``artifact``. Raises ModelStoreError where a file is missing."""
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its remarks are about the machine, not the model
-        import keras
-        import tensorflow as tf
+        with importing_tensorflow():
+            import keras
+            import tensorflow as tf
 
         self.specification = load_specification(artifact)
         self.encoder = Encoder.load(artifact)

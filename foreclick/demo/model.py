@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from foreclick.quiet import importing_tensorflow
 from model_store.artifacts import ModelStore
 from model_store.evaluation import TRAINING_SHARE
 from model_store.specification import load_specification
@@ -38,9 +38,8 @@ def train_demo_model(log: ShopLog, settings: Settings, directory: Path, view: Vi
 
     Raises `TrainingError` when the log cannot teach a model.
     """
-    # TensorFlow says much that nobody here needs to read, and takes seconds to import
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from model_store.training import train
+    with importing_tensorflow():  # it takes seconds
+        from model_store.training import train
     from model_store.training_settings import TrainingSettings
 
     store = ModelStore(directory / "models")

@@ -16,7 +16,7 @@ _RATE_OVER_S: Final = 2.0
 
 
 class PassProgress:
-    """Shows how many of ``total`` events have ended, with the rate of the last two seconds."""
+    """Shows how many of the ``total`` events from now on have ended, and the rate of the last seconds."""
 
     def __init__(self, view: View, title: str, board: LiveBoard, observer: Observer, total: int) -> None:
         self._view = view
@@ -24,11 +24,12 @@ class PassProgress:
         self._board = board
         self._observer = observer
         self._total = total
-        self._marks = deque([(time.monotonic(), len(observer))])
+        self._before = len(observer)
+        self._marks = deque([(time.monotonic(), 0)])
 
     def show(self) -> None:
         """Show it now."""
-        now_s, ended = time.monotonic(), len(self._observer)
+        now_s, ended = time.monotonic(), len(self._observer) - self._before
         self._marks.append((now_s, ended))
         while len(self._marks) > 2 and now_s - self._marks[0][0] > _RATE_OVER_S:
             self._marks.popleft()

@@ -105,7 +105,7 @@ def _standing(moment: Moment) -> str:
     parts = [f"{moment.ended:,} of {moment.total:,} events ended", f"{moment.events_per_s:,.0f} events/s"]
     accuracy = moment.board.accuracy()
     if accuracy is not None:
-        parts.append(f"next action right {accuracy[0]:.1%} (the same again: {accuracy[1]:.1%})")
+        parts.append(f"next action right {accuracy[0]:.1%}, by repeating the last {accuracy[1]:.1%}")
     return ", ".join(parts)
 
 
@@ -118,7 +118,7 @@ def _screen(moment: Moment) -> Group:
         f"[bold]{moment.events_per_s:,.0f}[/] events/s",
         "latency " + ("-" if latency_ms is None else f"[bold]{latency_ms:,.0f}[/] ms"),
         "next action right " + ("-" if accuracy is None else f"[bold]{accuracy[0]:.1%}[/]"),
-        "the same again " + ("-" if accuracy is None else f"[bold]{accuracy[1]:.1%}[/]"),
+        "by repeating the last " + ("-" if accuracy is None else f"[bold]{accuracy[1]:.1%}[/]"),
     )
     lines = [
         Text(in_words(prediction), overflow="ellipsis", no_wrap=True)
