@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from foreclick.progress import Update, shown_progress
+from foreclick.quiet import importing_tensorflow
 from producers.readers import LineCount, ReadEvent
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ class TrainingJob:
 
 def run_training(source: LogSource, settings: Settings, job: TrainingJob) -> None:
     """Train on ``source`` and publish the model. Raises ProducerError and ModelStoreError."""
-    # TensorFlow says much that a shop's analyst need not read, and takes seconds to import
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from model_store.artifacts import ModelStore
-    from model_store.training import train_table
+
+    with importing_tensorflow():  # it takes seconds
+        from model_store.training import train_table
 
     console = Console()
     table = _read(source, console)

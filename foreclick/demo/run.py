@@ -71,7 +71,7 @@ def run_demo(options: DemoOptions, settings: Settings, view: View) -> DemoReport
         with timer.taking("services"):
             view.say("starting Kafka and Redis, unless they are there")
             services = stack.enter_context(local_services(options.keep and place / "services", settings))
-        stages = _Stages(settings, services, model, place)
+        stages = _Stages(settings, services, model, place, temporary=options.keep is None)
         with timer.taking("full_pass"), stages.stage("full") as stage:
             view.say(f"streaming {len(log.events):,} events at full speed")
             full = run_full_pass(stage, log, view, kills=options.kills, seed=options.seed)
@@ -116,11 +116,14 @@ def _say_kills(full: FullPass, view: View) -> None:
 class _Stages:
     """Makes the stages of one run, on servers that may be shared."""
 
-    def __init__(self, settings: Settings, services: Services, model: DemoModel, place: Path) -> None:
+    def __init__(
+        self, settings: Settings, services: Services, model: DemoModel, place: Path, *, temporary: bool
+    ) -> None:
         self._run_id = secrets.token_hex(4)
         self._shared_kafka = services.broker is None
         self._services = services
         self._place = place
+        self._doomed = place if temporary else None
         self._settings = replace(
             settings, model_store=model.root, model_name=model.name, window_size=model.window_size
         )
@@ -129,7 +132,7 @@ class _Stages:
     def stage(self, name: str) -> Iterator[Stage]:
         """Give a stage; its topics go with it if the brokers stay."""
         settings = stage_settings(self._settings, self._services, self._run_id, name)
-        yield Stage(settings, self._place / f"worker-{name}.log")
+        yield Stage(settings, self._place / f"worker-{name}.log", self._doomed)
         if self._shared_kafka:
             delete_topics(settings)
 

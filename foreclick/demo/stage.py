@@ -30,10 +30,14 @@ _TIMEOUT_S: Final = 30.0
 
 @dataclass(frozen=True)
 class Stage:
-    """The settings that a pass's worker, reader and checker share, and where its worker's log goes."""
+    """The settings that a pass's worker, reader and checker share, and where its worker's log goes.
+
+    ``doomed`` is a directory to remove if the demo dies without an end of its own.
+    """
 
     settings: Settings
     worker_log: Path
+    doomed: Path | None = None
 
     @property
     def client_settings(self) -> dict[str, str]:
@@ -47,7 +51,7 @@ class Stage:
 
     def worker(self) -> WorkerProcess:
         """Return a worker, to be started as a context manager."""
-        return WorkerProcess(self.settings, self.worker_log)
+        return WorkerProcess(self.settings, self.worker_log, self.doomed)
 
     def observer(self, on_prediction: Callable[[SeenPrediction, float], None]) -> Observer:
         """Return the independent reader of the two output topics, to be started as a context manager."""

@@ -47,11 +47,16 @@ class WorkerProcess:
     The worker stands under the guard of `foreclick.services`, so it does not outlive the demo.
     """
 
-    def __init__(self, settings: Settings, log_file: Path) -> None:
+    def __init__(self, settings: Settings, log_file: Path, doomed: Path | None = None) -> None:
+        """Take the worker's settings and the file for its log.
+
+        ``doomed`` is a directory to remove if the demo dies without an end of its own.
+        """
         self.peak_rss_bytes = 0
         self._settings = settings
         self._environment = worker_environment(settings, os.environ)
         self._log_file = log_file
+        self._doomed = "-" if doomed is None else str(doomed)
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._worker_id = 0
@@ -125,7 +130,7 @@ class WorkerProcess:
         """Run one worker until it dies or the demo ends."""
         command = [sys.executable, "-m", "foreclick", "worker"]
         with subprocess.Popen(
-            [sys.executable, "-I", "-S", guard.__file__, "-", *command],
+            [sys.executable, "-I", "-S", guard.__file__, self._doomed, *command],
             env=self._environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
