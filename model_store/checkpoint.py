@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SEARCH: Final = "search"
 REFIT: Final = "refit"
 CHECKPOINT_FILE: Final = "checkpoint.npz"
+LEAST_GAIN: Final = 0.002
 _RATE_CUT: Final = 0.3
 
 Values = list[npt.NDArray[Any]]
@@ -54,7 +56,7 @@ class Course:
     """How far a run has come: the epochs behind it, and what they decided.
 
     ``stage`` is `SEARCH` while the validation part says when to stop, and `REFIT` while the whole training
-    part is learned for as many epochs. ``since_best`` counts the epochs since the best one.
+    part is learned for as many epochs. ``since_gain`` counts the epochs since one that gained enough.
     ``scores`` are those of the best network on the validation part, once the search has ended.
     """
 
@@ -64,7 +66,7 @@ class Course:
     scores: Scores | None = None
     best_loss: float | None = None
     best_epoch: int = 0
-    since_best: int = 0
+    since_gain: int = 0
 
     @property
     def epoch(self) -> int:
@@ -72,19 +74,22 @@ class Course:
         return 1 + sum(report.stage == self.stage for report in self.epochs)
 
     def after(self, report: EpochReport) -> Course:
-        """Return the course after one more epoch of the search. One that is not the best cuts the rate."""
+        """Return the course after one more epoch of the search.
+
+        One that does not lower the best loss by a share of `LEAST_GAIN` cuts the learning rate.
+        """
         if report.validation is None:
             raise ValueError("a search needs a validation part")
         loss = report.validation.losses.total
-        epochs = (*self.epochs, report)
-        if self.best_loss is None or loss < self.best_loss:
-            return replace(self, epochs=epochs, best_loss=loss, best_epoch=report.epoch, since_best=0)
-        return replace(
+        before = math.inf if self.best_loss is None else self.best_loss
+        gains = loss < before * (1 - LEAST_GAIN)
+        course = replace(
             self,
-            epochs=epochs,
-            since_best=self.since_best + 1,
-            learning_rate=self.learning_rate * _RATE_CUT,
+            epochs=(*self.epochs, report),
+            since_gain=0 if gains else self.since_gain + 1,
+            learning_rate=self.learning_rate if gains else self.learning_rate * _RATE_CUT,
         )
+        return replace(course, best_loss=loss, best_epoch=report.epoch) if loss < before else course
 
     def learning_rates(self) -> list[float]:
         """Return the learning rate of each epoch of the search up to the best one."""

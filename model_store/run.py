@@ -7,6 +7,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
+import numpy as np
+
 from model_store.batches import Samples
 from model_store.checkpoint import REFIT, SEARCH, Checkpoint, Course, EpochReport, Saved, Values
 from model_store.encoder import Encoder
@@ -18,12 +20,14 @@ from model_store.network import specify
 from model_store.parts import Part, Split, time_at_share
 from model_store.training_settings import CHURN_HORIZONS_MS, TrainingSettings
 from model_store.validation import measure, score
+from model_store.windows import row_items
 
 if TYPE_CHECKING:
     from model_store.sequences import EventTable
 
+_HIDDEN_ITEM_SHARE: Final = (0.02, 0.5)
 _STEPS_AN_EPOCH: Final = 64
-_BATCH_EVENTS: Final = (64, 1_280)
+_BATCH_EVENTS: Final = (64, 2_560)
 
 
 class Progress(Protocol):
@@ -82,7 +86,7 @@ class Run:
             specification,
             encoder,
             dropout=settings.dropout,
-            hidden_item_share=settings.hidden_item_share,
+            hidden_item_share=self._hidden_item_share(),
             sample_size=settings.negatives,
             seed=settings.seed,
         )
@@ -95,7 +99,7 @@ class Run:
         """Learn until the validation part gains no more, and leave the network as it was at its best."""
         learner, settings = stage.learner, self._settings
         validation = Samples.of(self._split.validation, stage.encoder, learner.specification)
-        while course.since_best < settings.patience and course.epoch <= settings.most_epochs:
+        while course.since_gain < settings.patience and course.epoch <= settings.most_epochs:
             begun_s = time.monotonic()
             loss = self._learn_epoch(stage, course, course.learning_rate, settings.most_epochs)
             measured = measure(learner, validation, settings.validation_events)
@@ -110,7 +114,7 @@ class Run:
                 seconds=time.monotonic() - begun_s,
             )
             course = course.after(report)
-            if course.since_best == 0:
+            if course.best_epoch == report.epoch:
                 best = learner.values()
             self._ended_epoch(course, learner, best)
         learner.set_values(best)
@@ -132,6 +136,16 @@ class Run:
             course = replace(course, epochs=(*course.epochs, report))
             self._ended_epoch(course, stage.learner, [])
         return course
+
+    def _hidden_item_share(self) -> float:
+        """Return the share of items to hide, so that training meets as many unknown items as serving will."""
+        if self._settings.hidden_item_share is not None:
+            return self._settings.hidden_item_share
+        fitting, validation = self._split.fitting.table, self._split.validation
+        asked = row_items(validation.table.rows[validation.scored])
+        unknown = ~np.isin(asked, row_items(fitting.rows))
+        least, most = _HIDDEN_ITEM_SHARE
+        return min(max(float(unknown.mean()), least), most)
 
     def _learn_epoch(self, stage: Stage, course: Course, rate: float, most_epochs: int) -> float:
         """Learn every window once and return the mean loss of the batches."""

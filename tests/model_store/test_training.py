@@ -200,9 +200,9 @@ def report(epoch: int, loss: float, rate: float) -> EpochReport:
 
 def test_a_course_cuts_the_rate_after_each_epoch_that_gains_nothing() -> None:
     course = Course("search", learning_rate=1.0)
-    for loss in (5.0, 4.0, 4.5, 3.0, 3.5, 3.2):
+    for loss in (5.0, 4.0, 4.5, 3.0, 3.5, 2.999):
         course = course.after(report(course.epoch, loss, course.learning_rate))
-    assert course.best_epoch == 4
-    assert course.since_best == 2
-    assert course.learning_rates() == pytest.approx([1.0, 1.0, 1.0, 0.3])
+    assert course.best_epoch == 6  # the best, but by too little
+    assert course.since_gain == 2
+    assert course.learning_rates() == pytest.approx([1.0, 1.0, 1.0, 0.3, 0.3, 0.09])
     assert course.learning_rate == pytest.approx(0.027)
