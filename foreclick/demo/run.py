@@ -60,8 +60,10 @@ def run_demo(options: DemoOptions, settings: Settings, view: View) -> DemoReport
     """
     timer = _Timer()
     with ExitStack() as stack:
-        place = options.keep or Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="foreclick-demo-"))
+        place = (
+            options.keep.absolute()
+            if options.keep
+            else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="foreclick-demo-")))
         )
         place.mkdir(parents=True, exist_ok=True)
         with timer.taking("log"):

@@ -54,7 +54,7 @@ class WorkerProcess:
         """
         self.peak_rss_bytes = 0
         self._settings = settings
-        self._environment = worker_environment(settings, os.environ)
+        self._environment = worker_environment(settings, os.environ) | {"TMPDIR": str(log_file.parent)}
         self._log_file = log_file
         self._doomed = "-" if doomed is None else str(doomed)
         self._stopped = threading.Event()
