@@ -2,6 +2,8 @@
 
 ForeclickError
 ├── SettingsError        a setting is unknown, malformed or out of range
+├── CheckError           a run could not be checked; it says nothing about the run
+├── DemoError            the demo could not be run to its end
 └── ServiceError         an embedded Kafka or Valkey cannot be started or reached
     ├── DownloadMissing  a file that `foreclick services fetch` brings is not there, or is not the pinned one
     ├── PortTaken        another program listens where the service should
@@ -18,6 +20,14 @@ class ForeclickError(Exception):
 
 class SettingsError(ForeclickError):
     """A setting is unknown, malformed or out of range."""
+
+
+class CheckError(ForeclickError):
+    """A run could not be checked; it says nothing about the run."""
+
+
+class DemoError(ForeclickError):
+    """The demo could not be run to its end."""
 
 
 class ServiceError(ForeclickError):

@@ -20,13 +20,11 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
+from foreclick.errors import CheckError
+
 QUIET: Final[Mapping[str, str]] = MappingProxyType({"log_level": "4"})  # librdkafka: warnings and worse
 _REQUEST_TIMEOUT_S: Final = 15.0
 _MESSAGES_PER_POLL: Final = 5_000
-
-
-class CheckError(Exception):
-    """The check itself could not be made; it says nothing about the run."""
 
 
 class SourcePosition(NamedTuple):

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from foreclick.checking.accounts import Accounts, Outputs, account, read_outputs
 from foreclick.checking.window_rule import Ruling, rule_on
-from foreclick.demo.errors import DemoError
 from foreclick.demo.kills import Kill, KillSchedule, kill_moments
 from foreclick.demo.live_board import LiveBoard
 from foreclick.demo.pass_progress import PassProgress
 from foreclick.demo.publishing import DemoPublisher
+from foreclick.errors import DemoError
 from foreclick.topics import create_topics
 from producers.pacing import AtOnce
 from producers.replay import ReplayReport, replay

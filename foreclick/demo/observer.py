@@ -12,7 +12,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Top
 
 from foreclick.checking.accounts import SOURCE_HEADER
 from foreclick.checking.predictions import SeenPrediction, read_prediction
-from foreclick.demo.errors import DemoError
+from foreclick.errors import DemoError
 
 _POLL_S: Final = 0.05
 

@@ -10,9 +10,9 @@ from confluent_kafka.admin import AdminClient
 
 from foreclick.checking.topics import QUIET, TopicContents, read_topic
 from foreclick.checking.window_rule import WindowRule
-from foreclick.demo.errors import DemoError
 from foreclick.demo.observer import Observer
 from foreclick.demo.worker_process import WorkerProcess
+from foreclick.errors import DemoError
 from foreclick.settings import Settings, confluent_settings
 from foreclick.topics import topics
 from model_store.evaluation import DEPTH

@@ -17,7 +17,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from foreclick.checking.topics import QUIET
-from foreclick.demo.errors import DemoError
+from foreclick.errors import DemoError
 from foreclick.services import guard
 from foreclick.settings import Settings, confluent_settings
 from foreclick.settings_sources import ENVIRONMENT_PREFIX, SETTINGS
