@@ -101,7 +101,7 @@ def filling_events(events: Sequence[Event], users: int, window_size: int) -> lis
     Items and categories are those of ``events``; times go on from the last of them.
     """
     start_ms = max(event.event_time_ms for event in events)
-    samples = [event for event in events if event.item_id is not None]
+    samples = [event for event in events if event.item_id is not None] or events
     filling: list[ReadEvent] = []
     for step in range(window_size):
         for user in range(users):

@@ -18,6 +18,7 @@ from foreclick.demo.paced_pass import run_paced_pass
 from foreclick.demo.report import DemoReport
 from foreclick.demo.shop_log import ShopLog, read_shop_log, simulated_log
 from foreclick.demo.stage import Stage, delete_topics, stage_settings
+from foreclick.errors import DemoError
 from foreclick.services import local_services
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def _log(options: DemoOptions, view: View) -> ShopLog:
         log = simulated_log(options.seed, options.users, options.events)
     else:
         log = read_shop_log(options.data, options.format_name, options.mapping, round(time.time() * 1000))
+    if not log.events:
+        raise DemoError(f"{log.title} holds no event; check its format with `foreclick inspect`")
     order = ", put in order of time" if log.was_sorted else ""
     view.say(f"{log.title}: {len(log.events):,} events of {log.user_count:,} shoppers{order}")
     return log

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from producers.events import Event
     from producers.readers import LogLine, Mapping
 
-SIMULATION_START_MS: Final = 1_767_225_600_000  # 2026-01-01T00:00:00Z
+SIMULATION_START_MS: Final = 1_704_067_200_000  # 2024-01-01T00:00:00Z, the past on any right clock
 
 
 @dataclass(frozen=True)
