@@ -1,4 +1,4 @@
-"""The whole demo as a person starts it: a simulated shop, a trained model, a worker that is killed once."""
+"""The whole demo as a person starts it: a log with faults, a trained model, a worker that is killed once."""
 
 from __future__ import annotations
 
@@ -6,25 +6,50 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from producers.simulator.shop import Shop
+
 EVENTS = 2_500
+REPEATED, LATE, NEGATIVE_PRICES = 20, 10, 5
+DAY_MS = 86_400_000
+START_MS = 1_704_067_200_000  # 2024-01-01T00:00:00Z
+
+
+def faulty_log(path: Path) -> None:
+    """Write a simulated shop's log with faults in its last third, and a last line that is cut."""
+    lines = []
+    for number, event in enumerate(Shop(seed=5, users=150).events(START_MS, EVENTS)):
+        fields = msgspec.to_builtins(event)
+        lines.append(fields)
+        place = number - 1_500
+        if place % 40 == 1 and 0 <= place < 40 * REPEATED:
+            lines.append(fields)
+        if place % 40 == 11 and 0 <= place < 40 * LATE:
+            late_ms = event.event_time_ms - 2 * DAY_MS
+            lines.append({**fields, "event_id": f"late-{number}", "event_time_ms": late_ms})
+        if place % 40 == 21 and 0 <= place < 40 * NEGATIVE_PRICES:
+            lines.append({**fields, "event_id": f"negative-{number}", "price": -1})
+    path.write_text("\n".join([*(json.dumps(line) for line in lines), '{"event_id": "cut']))
 
 
 @pytest.fixture(scope="module")
 def report(kafka_address: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The demo's last line of output."""
     place = tmp_path_factory.mktemp("demo")
+    faulty_log(place / "shop.jsonl")
     options = {
-        "--events": EVENTS,
-        "--users": 150,
+        "--data": place / "shop.jsonl",
+        "--format": "jsonl",
         "--kills": 1,
         "--seed": 1,
         "--full-users": 60,
         "--latency-events": 300,
-        "--keep": place,
+        "--keep": place / "kept",
     }
     words = [str(word) for pair in options.items() for word in pair]
     done = subprocess.run(
@@ -43,7 +68,7 @@ def report(kafka_address: str, redis_url: str, tmp_path_factory: pytest.TempPath
 
 
 def test_every_line_is_accounted_for(report: dict[str, Any]) -> None:
-    assert report["lines"] == EVENTS
+    assert report["lines"] == EVENTS + REPEATED + LATE + NEGATIVE_PRICES + 1
     assert report["lines"] == sum(report["rejected"].values()) + report["published"]
     outcomes = report["predictions"] + sum(report["dead_letters"].values()) + report["duplicate_events"]
     assert report["published"] == outcomes + report["missing"]
@@ -52,13 +77,20 @@ def test_every_line_is_accounted_for(report: dict[str, Any]) -> None:
     assert (report["missing"], report["duplicated"], report["diverged"]) == (0, 0, 0)
 
 
+def test_each_fault_ends_where_it_must(report: dict[str, Any]) -> None:
+    assert report["rejected"] == {"price_out_of_range": NEGATIVE_PRICES, "truncated_json": 1}
+    assert report["dead_letters"] == {"too_late": LATE}
+    assert report["duplicate_events"] == REPEATED
+    assert report["predictions"] == EVENTS
+
+
 def test_every_equation_holds(report: dict[str, Any]) -> None:
     assert [name for name, holds in report["equations"].items() if not holds] == []
 
 
 def test_the_output_says_at_which_event_the_kill_hit(report: dict[str, Any]) -> None:
     (kill,) = report["kills"]
-    assert 0 <= kill["at_event"] <= kill["published"] <= EVENTS
+    assert 0 <= kill["at_event"] <= kill["published"] <= report["published"]
 
 
 def test_predictions_are_the_keras_models(report: dict[str, Any]) -> None:
