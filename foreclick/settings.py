@@ -113,7 +113,10 @@ class Settings:
         2_048, "most events scored at once", unit="events", least=1, most=100_000
     )
     max_batches_in_flight: int = _setting(
-        4, "most batches of a partition under way", unit="batches", least=1, most=64
+        12, "batches under way in a worker, behind which it fetches no more", unit="batches", least=1
+    )
+    max_events_in_flight: int = _setting(
+        16_384, "events under way in a worker, behind which it fetches no more", unit="events", least=1
     )
     fetch_max_bytes: int = _setting(
         1_048_576, "most bytes fetched from a partition at once", unit="bytes", least=1_024, most=100_000_000

@@ -40,6 +40,7 @@ def worker_config(
         reload_interval_ms=settings.reload_interval_ms,
         max_batch_events=settings.max_batch_events,
         max_batches_in_flight=settings.max_batches_in_flight,
+        max_events_in_flight=settings.max_events_in_flight,
         fetch_max_bytes=settings.fetch_max_bytes,
         publish_timeout_ms=settings.publish_timeout_ms,
         redis_timeout_ms=settings.redis_timeout_ms,

@@ -25,6 +25,7 @@ from streamer.publishing import KafkaPublisher
 from streamer.records import FetchedBatch, SourcePartition
 from streamer.reload import ModelWatcher, load_champion
 from streamer.rendering import RenderingSettings
+from streamer.room import Room
 from streamer.scorer import Scorer
 from streamer.scoring import ScoringSettings
 from streamer.security import aiokafka_security
@@ -36,6 +37,7 @@ from streamer.window_store import RedisWindowStore
 logger = logging.getLogger(__name__)
 
 DRAIN_TIMEOUT_S = 5.0
+STREAM_BUFFER_BATCHES = 4_096
 MAX_POLL_INTERVAL_MS = 120_000
 REQUEST_TIMEOUT_MS = 40_000
 
@@ -60,7 +62,8 @@ class StreamerApp(faust.App):
             broker_session_timeout=config.session_timeout_ms / 1000,
             broker_heartbeat_interval=config.heartbeat_ms / 1000,
             broker_commit_interval=1.0,
-            stream_buffer_maxsize=config.max_batches_in_flight,
+            # The pipeline bounds what is under way; a full stream would stall partitions one by one.
+            stream_buffer_maxsize=STREAM_BUFFER_BATCHES,
             stream_wait_empty=False,
             topic_allow_declare=False,
             topic_disable_leader=True,
@@ -82,6 +85,11 @@ class StreamerApp(faust.App):
             self.pipeline.assign(source, starts[number], generations[number])
         logger.info("owns partitions %s", sorted(sources))
         return starts
+
+    async def wait_for_room(self) -> None:
+        """Return when so little is under way that more may be fetched."""
+        if self._pipeline is not None:
+            await self._pipeline.wait_for_room()
 
     async def give_up(self) -> None:
         """Let batches in flight end, then own nothing."""
@@ -140,8 +148,8 @@ class StreamerApp(faust.App):
             config.redis_options,
         )
         await self.add_async_context(aclosing(store))
-        limit = config.max_batches_in_flight
-        return Pipeline(store, scorer, publisher, self._seek, limit, self.tally, self.profile)
+        room = Room(config.max_batches_in_flight, config.max_events_in_flight)
+        return Pipeline(store, scorer, publisher, self._seek, room, self.tally, self.profile)
 
     async def _seek(self, partition: int, offset: int | None) -> int:
         consumer = cast(BatchConsumer, self.consumer)
@@ -163,7 +171,7 @@ def build_app(config: WorkerConfig) -> StreamerApp:
     @app.agent(events, name="score")
     async def score(stream: Any) -> None:
         async for event in stream.noack().events():
-            await app.pipeline.submit(event.value, partial(_ack, event))
+            app.pipeline.submit(event.value, partial(_ack, event))
 
     return app
 

@@ -32,6 +32,7 @@ class WorkerConfig:
     reload_interval_ms: int
     max_batch_events: int
     max_batches_in_flight: int
+    max_events_in_flight: int
     fetch_max_bytes: int
     publish_timeout_ms: int
     redis_timeout_ms: int

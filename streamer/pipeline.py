@@ -23,6 +23,7 @@ from streamer.partitions import Dropped, Partition, Stages
 from streamer.profile import Profile
 from streamer.publishing import Publisher
 from streamer.records import DecodedBatch, FetchedBatch, SourcePartition
+from streamer.room import Room
 from streamer.scorer import Scorer
 from streamer.scoring import ScoredBatch
 from streamer.state import unpack_state
@@ -49,7 +50,7 @@ class Pipeline:
         scorer: Scorer,
         publisher: Publisher,
         seek: Seek,
-        max_batches_in_flight: int,
+        room: Room,
         tally: Tally,
         profile: Profile | None = None,
     ) -> None:
@@ -57,7 +58,7 @@ class Pipeline:
         self._scorer = scorer
         self._publisher = publisher
         self._seek = seek
-        self._capacity = asyncio.Semaphore(max_batches_in_flight)
+        self._room = room
         self._tally = tally
         self._profile = profile or Profile()
         self._partitions: dict[int, Partition] = {}
@@ -85,19 +86,25 @@ class Pipeline:
             partition.closed = True
         self._partitions.clear()
 
+    async def wait_for_room(self) -> None:
+        """Return when so little is in flight that more may be fetched."""
+        await self._room.wait()
+
     async def drain(self, timeout_s: float) -> None:
         """Wait until nothing is in flight, for at most ``timeout_s``."""
         if self._in_flight:
             await asyncio.wait(self._in_flight, timeout=timeout_s)
 
-    async def submit(self, batch: FetchedBatch, done: Callable[[], None]) -> None:
-        """Take ``batch`` in, waiting while too many are in flight. ``done`` is called behind its write."""
-        await self._capacity.acquire()
+    def submit(self, batch: FetchedBatch, done: Callable[[], None]) -> None:
+        """Take ``batch`` in; ``done`` is called behind its write. Batches that are not due are ignored.
+
+        It never waits: ask `wait_for_room` before fetching more.
+        """
         partition = self._partitions.get(batch.partition)
         due = partition.accept(batch) if partition is not None else None
         if partition is None or due is None:
-            self._capacity.release()
             return
+        self._room.take(len(due.records))
         before, stages = partition.line_up()
         task = self._tasks.create_task(self._live(partition, due, before, stages, done))
         self._in_flight.add(task)
@@ -120,7 +127,7 @@ class Pipeline:
             await self._read_on_from(partition, stale)
         finally:
             stages.finish()
-            self._capacity.release()
+            self._room.give_back(len(batch.records))
 
     async def _steps(self, partition: Partition, batch: FetchedBatch, before: Stages, stages: Stages) -> None:
         # No await stands between here and the claim in _read: batches claim their users in order.

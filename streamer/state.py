@@ -17,6 +17,7 @@ from streamer.errors import StreamerError
 
 FORMAT: Final = 1
 PARTIAL_FLAG: Final = 1
+_CURE: Final = "delete the worker's keys in Redis, and it reads the topic again from its beginning"
 _HEADER: Final = struct.Struct("<BBHI")
 
 
@@ -51,11 +52,11 @@ def unpack_state(record: bytes | None) -> UserState:
     if record is None:
         return UserState()
     if len(record) < _HEADER.size or record[0] != FORMAT:
-        raise StateUnreadable("a stored user state has an unknown format; run `foreclick rebuild`")
+        raise StateUnreadable(f"a stored user state has an unknown format; {_CURE}")
     _, flags, hidden_bytes, model = _HEADER.unpack_from(record)
     rows_at = _HEADER.size + hidden_bytes
     if (len(record) - rows_at) % ROW_BYTES or rows_at > len(record):
-        raise StateUnreadable("a stored user state is cut; run `foreclick rebuild`")
+        raise StateUnreadable(f"a stored user state is cut; {_CURE}")
     return UserState(
         record[rows_at:], record[_HEADER.size : rows_at], model, partial=bool(flags & PARTIAL_FLAG)
     )

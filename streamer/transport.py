@@ -38,6 +38,10 @@ class BatchApp(Protocol):
         """
         ...
 
+    async def wait_for_room(self) -> None:
+        """Return when more may be fetched."""
+        ...
+
     async def give_up(self) -> None:
         """Finish or drop what is in flight: the partitions are about to be another worker's."""
         ...
@@ -112,6 +116,7 @@ class BatchConsumer(Consumer):
         Batches that arrive while the flow is stopped are dropped here: a rebalance is under way, and its
         end seeks every partition to where it must go on.
         """
+        await cast(BatchApp, self.app).wait_for_room()
         fetched, _ = await self._wait_next_records(timeout)
         for tp, batches in (fetched or {}).items():
             for batch in batches:

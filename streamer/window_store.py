@@ -25,6 +25,9 @@ return false
 _GUARDED_WRITE_SHA: Final = hashlib.sha1(_GUARDED_WRITE.encode(), usedforsecurity=False).hexdigest()
 
 
+MAX_CONNECTIONS: Final = 8
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """What one read saw, all at one moment: the partition's offset and the stored states (None: no state)."""
@@ -79,14 +82,15 @@ class RedisWindowStore:
         It connects with the first call; each call ends within ``timeout_ms``.
         """
         timeout_s = timeout_ms / 1000
-        client = redis.Redis.from_url(
+        pool = redis.BlockingConnectionPool.from_url(
             url,
+            max_connections=MAX_CONNECTIONS,
+            timeout=timeout_s,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
-            max_connections=32,
             **options,
         )
-        return cls(client, prefix, state_ttl_ms)
+        return cls(redis.Redis.from_pool(pool), prefix, state_ttl_ms)
 
     async def read(self, source: SourcePartition, users: Sequence[bytes]) -> Snapshot:
         """See `WindowStore.read`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from model_store.artifacts import ModelStore
-from model_store.item_index import save_item_index
+from model_store.item_index import ExactIndex, save_item_index
 from model_store.specification import save_network
 from tests.streamer.models import random_model, random_weights
 
@@ -16,7 +16,8 @@ def promote_random_model(root: Path, seed: int, name: str = "gru") -> str:
     store = ModelStore(root)
     with store.writing(name) as writing:
         model.encoder.save(writing.directory)
-        save_network(writing.directory, model.specification, random_weights(model.specification, seed))
-        save_item_index(writing.directory, model.index)
+        weights = random_weights(model.specification, seed)
+        save_network(writing.directory, model.specification, weights)
+        save_item_index(writing.directory, ExactIndex(weights["item_vectors"]))
     store.promote(name, writing.version)
     return writing.version

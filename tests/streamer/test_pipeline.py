@@ -16,6 +16,7 @@ from streamer.pipeline import Pipeline
 from streamer.profile import Profile
 from streamer.records import SourcePartition
 from streamer.rendering import RenderingSettings
+from streamer.room import Room
 from streamer.scorer import Scorer
 from streamer.scoring import ScoredBatch, ScoringSettings
 from streamer.tally import Tally
@@ -57,7 +58,7 @@ class Worker:
         self.done: list[int] = []
         scoring = ScoringSettings(10_000, RenderingSettings(2, 0.8))
         scorer = Scorer(MODEL, scoring, 1_000, lambda: START_MS, Profile())
-        self.pipeline = Pipeline(store, scorer, topic, self._seek, 8, Tally())
+        self.pipeline = Pipeline(store, scorer, topic, self._seek, Room(8, 1_000), Tally())
         self._rewound = asyncio.Event()
 
     async def __aenter__(self) -> Worker:
@@ -84,7 +85,8 @@ class Worker:
         while at < len(self.log):
             records = self.log[at : at + size]
             at += len(records)
-            await self.pipeline.submit(batch(records, generation), partial(self.done.append, at))
+            await self.pipeline.wait_for_room()
+            self.pipeline.submit(batch(records, generation), partial(self.done.append, at))
 
     async def settle(self) -> None:
         """Wait until nothing is in flight."""

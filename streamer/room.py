@@ -1,0 +1,42 @@
+"""How much may be under way at once, so that memory stays flat under any backlog."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Room:
+    """Counts what is under way. `wait` returns while it is less than both limits.
+
+    The limit on batches makes small ones grow: what is not fetched yet comes as one batch.
+    """
+
+    def __init__(self, max_batches: int, max_events: int) -> None:
+        self._max_batches = max_batches
+        self._max_events = max_events
+        self._batches = 0
+        self._events = 0
+        self._open = asyncio.Event()
+        self._open.set()
+
+    def take(self, events: int) -> None:
+        """Note that a batch of ``events`` more is under way, be there room for it or not."""
+        self._batches += 1
+        self._events += events
+        self._update()
+
+    def give_back(self, events: int) -> None:
+        """Note that a batch of ``events`` is under way no more."""
+        self._batches -= 1
+        self._events -= events
+        self._update()
+
+    async def wait(self) -> None:
+        """Return when there is room."""
+        await self._open.wait()
+
+    def _update(self) -> None:
+        if self._batches < self._max_batches and self._events < self._max_events:
+            self._open.set()
+        else:
+            self._open.clear()
