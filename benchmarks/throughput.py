@@ -106,7 +106,7 @@ def _fresh_predictions(settings: Settings) -> None:
 
     admin = AdminClient({"bootstrap.servers": settings.kafka})
     places = [TopicPartition(settings.predictions_topic, n) for n in range(settings.partitions)]
-    newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    newest = OffsetSpec.latest()
     ends = admin.list_offsets(dict.fromkeys(places, newest))
     reached = [TopicPartition(p.topic, p.partition, end.result().offset) for p, end in ends.items()]
     for done in admin.delete_records([place for place in reached if place.offset > 0]).values():

@@ -1,9 +1,10 @@
 """What live predictions were worth: next action and next item, beside plain baselines on the same rows.
 
 The truth of an event is the next event of its user in the same session (`sequences.labels_of`). Where the
-session ended, the next action is `none`; where it could still go on past the log's end, the event is left
-out. The next item is that of the next event, repeats of the same item included; an event without a
-next one in its session, or whose next one has no item, is left out of the item's measure.
+session ended, the next action is `none`. The events of the log's last 30 minutes are left out of the next
+action's measures: their sessions could still go on, and only quick actions would be known of them. The next
+item is that of the next event, repeats of the same item included; an event without a next one in its
+session, or whose next one has no item, is left out of the item's measure.
 
 - Accuracy: the share of events whose likeliest next action came true.
 - Log loss: the mean of -log of the probability of what came true, in nats, never below 1e-6 a probability.

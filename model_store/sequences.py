@@ -124,10 +124,11 @@ def windows_of(table: EventTable, window_size: int) -> Windows:
 class Labels(NamedTuple):
     """What follows each event of a table, [E] each.
 
-    ``next_action`` is an index of `ACTION_NAMES`, or `MASKED` where the session could still go on past
-    the end of the known time. ``next_event`` is the place of the next event in the table if that is in
-    the same session, else `MASKED`. ``gap_ms`` is the time to the user's next event, in whatever
-    session, or, where ``returned`` is False, to the end of the known time.
+    ``next_action`` is an index of `ACTION_NAMES`, or `MASKED` for the events of the last
+    `SESSION_GAP_MS` of the known time, whose sessions could still go on past it. ``next_event`` is the
+    place of the next event in the table if that is in the same session, else `MASKED`. ``gap_ms`` is the
+    time to the user's next event, in whatever session, or, where ``returned`` is False, to the end of the
+    known time.
     """
 
     next_action: Ints
@@ -145,9 +146,11 @@ def labels_of(table: EventTable, until_ms: int | None) -> Labels:
     end_ms = int(times_ms.max(initial=0)) if until_ms is None else until_ms
     # a broken clock may stand after the end of the known time
     gap_ms = np.maximum(np.where(returned, times_ms[following], end_ms) - times_ms, 0)
-    ended = returned | (until_ms is None) | (gap_ms >= SESSION_GAP_MS)
-    next_action = np.where(ended, _NONE, MASKED)
+    next_action = np.full(len(table), _NONE)
     next_action[same_session] = table.rows["event_type"][following[same_session]]
+    if until_ms is not None:
+        # Of an event near the end only a quick next action could be known, never that none followed.
+        next_action[times_ms + SESSION_GAP_MS > until_ms] = MASKED
     return Labels(next_action, np.where(same_session, following, MASKED), gap_ms, returned)
 
 

@@ -61,7 +61,10 @@ def category_fingerprint(category: str | None) -> int:
 
 
 def pack_row(event: Event) -> bytes:
-    """Return the `ROW_BYTES` bytes of ``event``. The price is kept as float16 of log(1 + price), absent as NaN."""
+    """Return the `ROW_BYTES` bytes of ``event``.
+
+    The price is kept as float16 of log(1 + price), absent as NaN.
+    """
     event_fingerprint = fingerprint(event.event_id, 48)
     item = item_fingerprint(event.item_id)
     time_ms = event.event_time_ms
@@ -142,7 +145,7 @@ def insert_position(packed: bytes, time_ms: int) -> int:
 
 
 def inserted(packed: bytes, event_row: bytes, window_size: int) -> tuple[bytes, int, bool]:
-    """Return a packed window with one more event: (window, the event's place, whether the oldest half went)."""
+    """Return a packed window with one more event, the event's place, and whether the oldest half went."""
     count = len(packed) // ROW_BYTES
     overflows = count >= window_size
     if overflows:

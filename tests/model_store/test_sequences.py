@@ -70,15 +70,16 @@ def test_labels_by_hand() -> None:
             event("ada", 10, kind=EventType.CART),
             event("ada", 50),  # 40 minutes later: a new session
             event("bob", 30),  # silent for an hour at the end
-            event("eve", 70),  # silent for 20 minutes at the end: could still go on
+            event("eve", 70),  # followed at once, but a silence until 100 would not have been seen
+            event("eve", 71),  # silent for 19 minutes at the end: could still go on
         ]
     )
     labels = labels_of(table, START_MS + 90 * MINUTE_MS)
     cart = ACTION_NAMES.index("cart")
-    assert labels.next_action.tolist() == [cart, NONE, NONE, NONE, MASKED]
-    assert labels.next_event.tolist() == [1, MASKED, MASKED, MASKED, MASKED]
-    assert labels.returned.tolist() == [True, True, False, False, False]
-    assert (labels.gap_ms // MINUTE_MS).tolist() == [10, 40, 40, 60, 20]
+    assert labels.next_action.tolist() == [cart, NONE, NONE, NONE, MASKED, MASKED]
+    assert labels.next_event.tolist() == [1, MASKED, MASKED, MASKED, 5, MASKED]
+    assert labels.returned.tolist() == [True, True, False, False, True, False]
+    assert (labels.gap_ms // MINUTE_MS).tolist() == [10, 40, 40, 60, 1, 19]
 
 
 def test_whole_sequences_end_where_they_end() -> None:
