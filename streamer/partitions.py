@@ -48,7 +48,7 @@ class Partition:
 
     def accept(self, batch: FetchedBatch) -> FetchedBatch | None:
         """Return the part of ``batch`` that is due, and expect what lies behind it; None if it is stale."""
-        if self.closed or batch.generation != self._generation or batch.next_offset <= self._position:
+        if self.closed or batch.generation < self._generation or batch.next_offset <= self._position:
             return None
         first = bisect_left(batch.records, self._position, key=lambda record: record.offset)
         self._position = batch.next_offset
