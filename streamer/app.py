@@ -138,6 +138,7 @@ class StreamerApp(faust.App):
                 config.dead_letters_topic,
                 config.publish_timeout_ms,
                 self.security_settings,
+                self.profile,
             )
         )
         store = RedisWindowStore.connect(

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from streamer.errors import PublishFailed
+from streamer.profile import Profile
 from streamer.records import DeadLetter, SourcePartition
 from streamer.scoring import ScoredBatch
 
@@ -35,10 +36,13 @@ class KafkaPublisher:
     The caller awaits one batch of a partition before it hands in the next: so no retry reorders them.
     """
 
-    def __init__(self, producer: AIOKafkaProducer, predictions_topic: str, dead_letters_topic: str) -> None:
+    def __init__(
+        self, producer: AIOKafkaProducer, predictions_topic: str, dead_letters_topic: str, profile: Profile
+    ) -> None:
         self._producer = producer
         self._predictions_topic = predictions_topic
         self._dead_letters_topic = dead_letters_topic
+        self._profile = profile
 
     @classmethod
     @asynccontextmanager
@@ -49,6 +53,7 @@ class KafkaPublisher:
         dead_letters_topic: str,
         timeout_ms: int,
         security: Mapping[str, Any],
+        profile: Profile,
     ) -> AsyncIterator[KafkaPublisher]:
         """Connect, and flush and close at the end. An ack that takes over ``timeout_ms`` is a failure."""
         producer = AIOKafkaProducer(
@@ -61,7 +66,7 @@ class KafkaPublisher:
             **security,
         )
         async with producer:
-            yield cls(producer, predictions_topic, dead_letters_topic)
+            yield cls(producer, predictions_topic, dead_letters_topic, profile)
 
     async def publish(self, batch: ScoredBatch) -> None:
         """See `Publisher.publish`."""
@@ -77,10 +82,9 @@ class KafkaPublisher:
     ) -> list[asyncio.Future[Any]]:
         """Hand in ``predictions`` as whole record batches, and return the futures of their acks."""
         topic = self._predictions_topic
-        return [
-            await self._producer.send_batch(builder, topic, partition=partition)
-            for builder in self._filled(predictions)
-        ]
+        with self._profile.measure("publish"):
+            builders = list(self._filled(predictions))
+        return [await self._producer.send_batch(builder, topic, partition=partition) for builder in builders]
 
     def _filled(self, predictions: Sequence[tuple[bytes, bytes]]) -> Iterable[Any]:
         builder = None

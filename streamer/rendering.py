@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.encoder import Inputs
-from model_store.serving import Heads, ServedModel
-from streamer.predictions import Churn, ModelVersion, NextItem, Prediction
+from model_store.serving import ServedModel
+from streamer.predictions import Churn, ModelVersion, NextItem, Prediction, encode_prediction
 from streamer.records import SourcePartition
 from streamer.windowing import Steps
 
@@ -25,40 +25,73 @@ class RenderingSettings:
     churn_alert_level: float
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """What the network says behind each step, ready to be published; None for a head that it lacks."""
+
+    next_actions: list[list[float]] | None
+    churn: list[Churn] | None
+    query: npt.NDArray[np.float32] | None
+
+
+def predict(
+    model: ServedModel,
+    steps: Steps,
+    states: npt.NDArray[np.float32],
+    inputs: Inputs,
+    settings: RenderingSettings,
+) -> Outputs:
+    """Run the heads on ``states``, float32[steps, state_units]. Probabilities are rounded to `DECIMALS`."""
+    if not len(steps):
+        return Outputs(None, None, None)
+    heads = model.heads(states, inputs)
+    actions = None if heads.next_action is None else _rounded(heads.next_action)
+    churn = _churn(model, steps, heads.hazard, settings.churn_alert_level)
+    return Outputs(actions, churn, heads.query)
+
+
+def find_next_items(
+    model: ServedModel, query: npt.NDArray[np.float32] | None, count: int
+) -> list[list[NextItem]] | None:
+    """Return the ``count`` best next items of each query, best first; None without queries or a count."""
+    if query is None or count == 0:
+        return None
+    indices, scores = model.next_items(query, count)
+    items = model.encoder.items
+    return [
+        [NextItem(items[item], score) for item, score in zip(row, values, strict=True)]
+        for row, values in zip(indices.tolist(), _rounded(scores), strict=True)
+    ]
+
+
 def render(
     model: ServedModel,
     steps: Steps,
     sources: Sequence[SourcePartition],
-    states: npt.NDArray[np.float32],
-    inputs: Inputs,
-    settings: RenderingSettings,
+    outputs: Outputs,
+    next_items: list[list[NextItem]] | None,
     scored_at_ms: int,
-) -> list[Prediction]:
-    """Return one prediction for each step. Probabilities and scores are rounded to `DECIMALS` places."""
-    if not len(steps):
-        return []
-    heads = model.heads(states, inputs)
-    actions = _next_actions(model, heads)
-    churn = _churn(model, steps, heads, settings.churn_alert_level)
-    next_items = _next_items(model, heads, settings.next_items_count)
+) -> list[tuple[bytes, bytes]]:
+    """Return the key and the value of the record that carries each step's prediction."""
     version = ModelVersion(model.name, model.version)
-    predictions = []
+    names = model.action_names
+    actions, churn = outputs.next_actions, outputs.churn
+    rendered = []
     for step, (record, event, source) in enumerate(zip(steps.records, steps.events, sources, strict=True)):
-        predictions.append(
-            Prediction(
-                prediction_id=source.record_id(record.offset),
-                user_id=event.user_id,
-                event_id=event.event_id,
-                event_time_ms=event.event_time_ms,
-                scored_at_ms=scored_at_ms,
-                model=version,
-                next_action=actions[step] if actions else None,
-                churn=churn[step] if churn else None,
-                next_items=next_items[step] if next_items else None,
-                state="partial" if steps.states[step].partial else "complete",
-            )
+        prediction = Prediction(
+            prediction_id=source.record_id(record.offset),
+            user_id=event.user_id,
+            event_id=event.event_id,
+            event_time_ms=event.event_time_ms,
+            scored_at_ms=scored_at_ms,
+            model=version,
+            next_action=dict(zip(names, actions[step], strict=True)) if actions else None,
+            churn=churn[step] if churn else None,
+            next_items=next_items[step] if next_items else None,
+            state="partial" if steps.states[step].partial else "complete",
         )
-    return predictions
+        rendered.append((event.user_id.encode(), encode_prediction(prediction)))
+    return rendered
 
 
 def _rounded(values: npt.NDArray[np.floating]) -> list[list[float]]:
@@ -66,33 +99,17 @@ def _rounded(values: npt.NDArray[np.floating]) -> list[list[float]]:
     return rounded
 
 
-def _next_actions(model: ServedModel, heads: Heads) -> list[dict[str, float]] | None:
-    if heads.next_action is None:
-        return None
-    names = model.action_names
-    return [dict(zip(names, row, strict=True)) for row in _rounded(heads.next_action)]
-
-
-def _churn(model: ServedModel, steps: Steps, heads: Heads, alert_level: float) -> list[Churn] | None:
-    if heads.hazard is None or model.survival is None:
-        return None
+def _churn(
+    model: ServedModel, steps: Steps, hazard: npt.NDArray[np.float32] | None, alert_level: float
+) -> list[Churn] | None:
     survival = model.survival
+    if hazard is None or survival is None:
+        return None
     times_ms = np.array([event.event_time_ms for event in steps.events], dtype=np.int64)
-    probability = survival.churn_probability(heads.hazard, np.zeros(len(times_ms)))
-    alerts = survival.alert_at_ms(heads.hazard, times_ms, alert_level).tolist()
+    probability = survival.churn_probability(hazard)
+    alerts = survival.alert_at_ms(hazard, times_ms, alert_level).tolist()
     rounded = np.round(probability.astype(np.float64), DECIMALS).tolist()
     return [
         Churn(value, survival.horizon_ms, alert if alert >= 0 else None)
         for value, alert in zip(rounded, alerts, strict=True)
-    ]
-
-
-def _next_items(model: ServedModel, heads: Heads, count: int) -> list[list[NextItem]] | None:
-    if heads.query is None or count == 0:
-        return None
-    indices, scores = model.next_items(heads.query, count)
-    items = model.encoder.items
-    return [
-        [NextItem(items[item], score) for item, score in zip(row, values, strict=True) if item > 0]
-        for row, values in zip(indices.tolist(), _rounded(scores), strict=True)
     ]

@@ -71,8 +71,7 @@ class Scorer:
         work: Sequence[tuple[DecodedBatch, Mapping[bytes, Slot]]],
         scored_at_ms: int,
     ) -> list[ScoredBatch]:
-        with self._profile.measure("score"):
-            return score_group(model, work, self._settings, scored_at_ms)
+        return score_group(model, work, self._settings, scored_at_ms, self._profile)
 
     async def _next_group(self) -> list[_Waiting]:
         group = [await self._waiting.get()]

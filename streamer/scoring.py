@@ -17,9 +17,9 @@ from model_store.recompute import states_of_windows
 from model_store.serving import ServedModel
 from model_store.windows import ROW_BYTES, rows_of
 from streamer.memory import Slot
-from streamer.predictions import encode_prediction
+from streamer.profile import Profile
 from streamer.records import DeadLetter, DecodedBatch, SourcePartition
-from streamer.rendering import RenderingSettings, render
+from streamer.rendering import RenderingSettings, find_next_items, predict, render
 from streamer.state import UserState
 from streamer.windowing import BatchPlan, Steps, WindowPlanner
 
@@ -52,21 +52,37 @@ def score_group(
     group: Sequence[tuple[DecodedBatch, Mapping[bytes, Slot]]],
     settings: ScoringSettings,
     scored_at_ms: int,
+    profile: Profile,
 ) -> list[ScoredBatch]:
     """Return the predictions of every batch of ``group``, in order, and advance the users' slots.
 
     The batches of one partition stand in order. A user's second event sees the state behind the first.
     """
-    planner = WindowPlanner(model.window_size, settings.allowed_lateness_ms, model.fingerprint)
-    plans = [planner.apply(batch, slots) for batch, slots in group]
-    steps = planner.steps
-    states, inputs = _advance(model, steps)
-    sources = [batch.source for (batch, _), plan in zip(group, plans, strict=True) for _ in _span(plan)]
-    rendered = render(model, steps, sources, states, inputs, settings.rendering, scored_at_ms)
-    predictions = [
-        (record.key or b"", encode_prediction(prediction))
-        for record, prediction in zip(steps.records, rendered, strict=True)
-    ]
+    with profile.measure("windows"):
+        planner = WindowPlanner(model.window_size, settings.allowed_lateness_ms, model.fingerprint)
+        plans = [planner.apply(batch, slots) for batch, slots in group]
+        steps = planner.steps
+    with profile.measure("network"):
+        states, inputs = _advance(model, steps)
+        outputs = predict(model, steps, states, inputs, settings.rendering)
+    with profile.measure("next items"):
+        next_items = find_next_items(model, outputs.query, settings.rendering.next_items_count)
+    with profile.measure("predictions"):
+        sources = [batch.source for (batch, _), plan in zip(group, plans, strict=True) for _ in _span(plan)]
+        predictions = render(model, steps, sources, outputs, next_items, scored_at_ms)
+    with profile.measure("states"):
+        return _results(group, plans, steps, predictions, states, model.fingerprint)
+
+
+def _results(
+    group: Sequence[tuple[DecodedBatch, Mapping[bytes, Slot]]],
+    plans: Sequence[BatchPlan],
+    steps: Steps,
+    predictions: list[tuple[bytes, bytes]],
+    states: States,
+    model: int,
+) -> list[ScoredBatch]:
+    """Give each batch its predictions, and the states to store behind it."""
     hidden = _stored_states(states, steps)
     return [
         ScoredBatch(
@@ -75,7 +91,7 @@ def score_group(
             predictions[plan.first_step : plan.end_step],
             batch.dead_letters,
             batch.duplicate_events,
-            _records(plan, steps, hidden, model.fingerprint),
+            _records(plan, steps, hidden, model),
         )
         for (batch, _), plan in zip(group, plans, strict=True)
     ]

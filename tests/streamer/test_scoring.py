@@ -16,6 +16,7 @@ from model_store.windows import pack_row
 from producers.events import Event
 from streamer.decoding import decode_batch
 from streamer.memory import PartitionMemory
+from streamer.profile import Profile
 from streamer.records import SourcePartition
 from streamer.rendering import RenderingSettings
 from streamer.scoring import ScoredBatch, ScoringSettings, score_group
@@ -47,7 +48,7 @@ class Shop:
                 for user in missing:
                     slots[user].state = unpack_state(self.stored.get(user))
                 work.append((decoded, slots))
-            for result in score_group(model, work, SCORING, START_MS):
+            for result in score_group(model, work, SCORING, START_MS, Profile()):
                 self.scored.append(result)
                 self.stored.update(result.states)
         return self
