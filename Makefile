@@ -46,7 +46,7 @@ $(BIN)/python:
 
 $(READY): $(LOCK) pyproject.toml foreclick/services/kafka_jars.sha256 | $(BIN)/python
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(BIN)/python -m ensurepip
-	@echo "Installing the pinned packages into .venv (2 GB; about a minute when they are in pip's cache)"
+	@echo "Installing the pinned packages into .venv (3 GB; about a minute when they are in pip's cache)"
 	$(PIP) install --quiet --no-compile --require-hashes --requirement $(LOCK)
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/foreclick services fetch
