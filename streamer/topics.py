@@ -10,7 +10,6 @@ from confluent_kafka.admin import AdminClient
 from streamer.errors import BrokerUnavailable, TopicMissing
 
 _TIMEOUT_S = 10.0
-_AS_KAFKA_PRINTS = str.maketrans("+/", "-_")  # librdkafka prints plain base64, Kafka's tools the URL-safe one
 
 
 def topic_ids(bootstrap: str, security: Mapping[str, str], topics: Sequence[str]) -> dict[str, str]:
@@ -24,8 +23,7 @@ def topic_ids(bootstrap: str, security: Mapping[str, str], topics: Sequence[str]
     ids = {}
     for topic, answer in described.items():
         try:
-            plain = str(answer.result(timeout=2 * _TIMEOUT_S).topic_id)
-            ids[topic] = plain.translate(_AS_KAFKA_PRINTS)
+            ids[topic] = _as_kafka_prints(answer.result(timeout=2 * _TIMEOUT_S).topic_id)
         except KafkaException as error:
             raise _explained(topic, bootstrap, error.args[0]) from error
     return ids
