@@ -54,7 +54,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory, local_services() as services:
         root = Path(directory)
         version = write_model(root, workload, units=arguments.units, window_size=arguments.window)
-        settings = Settings(kafka=services.kafka, redis=services.redis_url, model_store=root, web_port=0)
+        settings = Settings(kafka=services.kafka, redis=services.redis_url, model_store=root)
         create_topics(settings)
         publish(workload, services.kafka, settings.events_topic)
         rounds, stock = [], []

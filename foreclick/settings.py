@@ -130,7 +130,7 @@ class Settings:
     )
     heartbeat_interval_ms: int = _setting(2_000, "time between a worker's heartbeats", unit="ms", least=100)
     web_port: int = _setting(
-        6_066, "loopback port of a worker's metrics; 0 is any free one", least=0, most=65_535
+        0, "loopback port of a worker's health and metrics; 0 is any free one, logged", least=0, most=65_535
     )
     log_level: str = _setting(
         "INFO", "least level that is logged", choices=("DEBUG", "INFO", "WARNING", "ERROR")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import tempfile
 import time
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ from streamer.security import aiokafka_security
 from streamer.tally import Tally
 from streamer.topics import topic_ids
 from streamer.transport import BatchConsumer
+from streamer.web import listen, serving
 from streamer.window_store import RedisWindowStore
 
 logger = logging.getLogger(__name__)
@@ -45,7 +47,9 @@ REQUEST_TIMEOUT_MS = 40_000
 class StreamerApp(faust.App):
     """A Faust app that owns the pipeline. See `streamer.transport.BatchApp` for what it promises."""
 
-    def __init__(self, config: WorkerConfig, events_topic_id: str, model: ServedModel) -> None:
+    def __init__(
+        self, config: WorkerConfig, events_topic_id: str, model: ServedModel, listener: socket.socket
+    ) -> None:
         self.config = config
         self.security_settings = aiokafka_security(config.kafka_security)
         self.consumer_settings = _consumer_settings(config)
@@ -54,6 +58,7 @@ class StreamerApp(faust.App):
         self._pipeline: Pipeline | None = None
         self._topic_id = events_topic_id
         self._model = model
+        self._listener = listener
         super().__init__(
             config.consumer_group,
             broker=[f"foreclick://{address}" for address in config.kafka.split(",")],
@@ -96,11 +101,19 @@ class StreamerApp(faust.App):
         if self._pipeline is not None:
             await self._pipeline.revoke(DRAIN_TIMEOUT_S)
 
+    def lags(self) -> dict[int, int | None]:
+        """Return how many offsets of each owned partition lie behind what is written; None if not known.
+
+        A transaction's end marks count too: where producers use transactions, the lag ends a little over 0.
+        """
+        return {number: self._lag(number, at) for number, at in self.pipeline.written_offsets().items()}
+
     async def on_start(self) -> None:
         """Connect, and set the pipeline up, before any partition is assigned."""
         logger.info("model %s %s serves", self._model.name, self._model.version)
         self._pipeline = await self._connect()
         self.add_future(self._pipeline.run())
+        await self.add_async_context(serving(self.tally, self.lags, self._listener))
         await super().on_start()
 
     async def on_shutdown(self) -> None:
@@ -152,6 +165,10 @@ class StreamerApp(faust.App):
         room = Room(config.max_batches_in_flight, config.max_events_in_flight)
         return Pipeline(store, scorer, publisher, self._seek, room, self.tally, self.profile)
 
+    def _lag(self, partition: int, written: int | None) -> int | None:
+        end = cast(BatchConsumer, self.consumer).end_offset(TP(self.config.events_topic, partition))
+        return None if end is None or written is None else max(end - written, 0)
+
     async def _seek(self, partition: int, offset: int | None) -> int:
         consumer = cast(BatchConsumer, self.consumer)
         return await consumer.read_on_from(TP(self.config.events_topic, partition), offset)
@@ -161,12 +178,12 @@ def build_app(config: WorkerConfig) -> StreamerApp:
     """Return the app whose agent feeds every fetched batch to the pipeline, and acks it behind its write.
 
     Blocks while it asks the brokers for the topics and loads the model. Raises `StreamerError` when
-    a topic or the model is missing.
+    a topic or the model is missing, or the port of the metrics is taken.
     """
     names = (config.events_topic, config.predictions_topic, config.dead_letters_topic)
     ids = topic_ids(config.kafka, config.kafka_security, names)
     model = load_champion(config.model_store, config.model_name, config.model_alias)
-    app = StreamerApp(config, ids[config.events_topic], model)
+    app = StreamerApp(config, ids[config.events_topic], model, listen(config.web_port))
     events = app.topic(config.events_topic, schema=_FetchedBatches())
 
     @app.agent(events, name="score")

@@ -32,6 +32,10 @@ class BrokerUnavailable(StreamerError):
     """The brokers cannot be reached, or refuse."""
 
 
+class PortTaken(StreamerError):
+    """The port of the worker's metrics cannot be listened on. ``--web-port 0`` takes any free one."""
+
+
 class TopicMissing(StreamerError):
     """A topic that the worker needs does not exist. `foreclick topics create` makes it."""
 

@@ -79,6 +79,10 @@ class Pipeline:
         """Own the partition from ``written`` on; batches of other generations are ignored."""
         self._partitions[source.partition] = Partition(source, written, generation)
 
+    def written_offsets(self) -> dict[int, int | None]:
+        """Return, for each owned partition, the offset that Redis has confirmed; None before the first."""
+        return {number: partition.written for number, partition in self._partitions.items()}
+
     async def revoke(self, timeout_s: float) -> None:
         """Own nothing any more. What is in flight may end within ``timeout_s``; the rest is dropped."""
         await self.drain(timeout_s)

@@ -110,6 +110,10 @@ class BatchConsumer(Consumer):
         await self._thread.seek_to({tp: offset})
         return generation
 
+    def end_offset(self, tp: TP) -> int | None:
+        """Return the end of ``tp`` as its newest fetch told it; None before the first, or when not owned."""
+        return self.highwater(tp) if tp in self.assignment() else None
+
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Yield what one fetch brought, a batch a partition.
 

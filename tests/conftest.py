@@ -56,7 +56,6 @@ def fresh_topics(kafka_address: str, redis_url: str, unique_prefix: str) -> Sett
         redis_prefix=unique_prefix,
         consumer_group=unique_prefix,
         partitions=TEST_PARTITIONS,
-        web_port=0,
     )
     create_topics(settings)
     return settings

