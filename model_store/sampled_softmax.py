@@ -10,11 +10,14 @@ softmax itself.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _EXCLUDED: Final = -1e9
 
@@ -66,8 +69,36 @@ def next_item_losses(
     ``query`` and ``target_vectors`` are unit vectors [P, D], ``negative_vectors`` [N, D]; ``target_items``
     [P] and ``negative_items`` [N] are their indices; a logit is ``scale`` times a dot product.
     """
-    true_logits = scale * tf.reduce_sum(query * target_vectors, axis=1)  # [P]
-    logits = scale * tf.matmul(query, negative_vectors, transpose_b=True) - log_expected  # [P, N]
+    asked = scale * query
+    true_logits = tf.reduce_sum(asked * target_vectors, axis=1)  # [P]
+    # the correction is one more dimension of the product: [P, N] is too large for a pass of its own
+    asked = tf.concat([asked, tf.ones_like(asked[:, :1])], axis=1)
+    offered = tf.concat([negative_vectors, -log_expected[:, None]], axis=1)
     is_true = tf.equal(target_items[:, None], negative_items[None, :])
-    logits = tf.where(is_true, tf.constant(_EXCLUDED), logits)
-    return tf.reduce_logsumexp(tf.concat([true_logits[:, None], logits], axis=1), axis=1) - true_logits
+    return _log_sums(asked, offered, true_logits, is_true) - true_logits
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _log_sums(
+    asked: tf.Tensor, offered: tf.Tensor, true_logits: tf.Tensor, is_true: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor | None, ...]]]:
+    """Return the log of the sums [P] of exp over the true logit and the products with what is offered.
+
+    Its gradient needs each exp once more, so they are kept, and no other [P, N] is made. No largest logit
+    is taken off first: a logit is bounded by the scale and the correction, far below what float32 holds.
+    """
+    products = tf.matmul(asked, offered, transpose_b=True)
+    terms = tf.exp(tf.where(is_true, tf.constant(_EXCLUDED), products))  # [P, N]
+    true_terms = tf.exp(true_logits)
+    sums = tf.reduce_sum(terms, axis=1) + true_terms
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
+        weight = upstream / sums
+        return (
+            tf.matmul(terms, offered) * weight[:, None],
+            tf.matmul(terms, asked * weight[:, None], transpose_a=True),
+            true_terms * weight,
+            None,
+        )
+
+    return tf.math.log(sums), gradient
