@@ -41,7 +41,8 @@ class Pipeline:
     """Runs batches through the steps. `run` must be running while batches are submitted.
 
     ``seek`` moves the reading of a partition to an offset (None: its beginning) and returns the
-    generation that batches read from there carry.
+    generation that batches read from there carry. While Redis is unavailable, calls are tried again for
+    about ``store_retry_limit_s``; then `run` ends with `StoreUnavailable`.
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class Pipeline:
         room: Room,
         tally: Tally,
         profile: Profile | None = None,
+        *,
+        store_retry_limit_s: float = STORE_RETRY_LIMIT_S,
     ) -> None:
         self._store = store
         self._scorer = scorer
@@ -61,6 +64,7 @@ class Pipeline:
         self._room = room
         self._tally = tally
         self._profile = profile or Profile()
+        self._store_retry_limit_s = store_retry_limit_s
         self._partitions: dict[int, Partition] = {}
         self._tasks = asyncio.TaskGroup()
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -156,9 +160,7 @@ class Pipeline:
         slots, missing = partition.memory.claim(users)
         expected = partition.boundaries()
         snapshot = await self._patiently(lambda: self._store.read(partition.source, missing))
-        if partition.closed:
-            raise Dropped
-        if snapshot.offset not in expected | partition.boundaries():
+        if snapshot.offset not in expected:
             raise StaleOwner(partition.written, snapshot.offset)
         with self._profile.measure("read"):
             for user, record in zip(missing, snapshot.states, strict=True):
@@ -186,13 +188,13 @@ class Pipeline:
         return await self._patiently(lambda: self._store.offset(source))
 
     async def _patiently(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Await ``call``, again while Redis is unavailable, for at most `STORE_RETRY_LIMIT_S`."""
+        """Await ``call``, again while Redis is unavailable, until the retry limit has passed."""
         waited_s, pause_s = 0.0, 0.05
         while True:
             try:
                 return await call()
             except StoreUnavailable as error:
-                if waited_s >= STORE_RETRY_LIMIT_S:
+                if waited_s >= self._store_retry_limit_s:
                     raise
                 logger.warning("%s Trying again in %.2f s.", error, pause_s)
             await asyncio.sleep(pause_s)

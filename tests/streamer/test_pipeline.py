@@ -3,106 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from functools import partial
+from random import Random
 from typing import Any
 
-import msgspec
 import pytest
 
-from streamer.errors import PublishFailed
-from streamer.pipeline import Pipeline
-from streamer.profile import Profile
-from streamer.records import SourcePartition
-from streamer.rendering import RenderingSettings
-from streamer.room import Room
-from streamer.scorer import Scorer
-from streamer.scoring import ScoredBatch, ScoringSettings
-from streamer.tally import Tally
-from tests.streamer.events import START_MS, Record, batch, event, record
-from tests.streamer.models import random_model
+from streamer.errors import PublishFailed, StoreUnavailable
+from tests.streamer.events import event, record
+from tests.streamer.pipelines import SOURCE, AskedStore, Topic, UnevenStore, UnevenTopic, Worker, log_of, run
 from tests.streamer.stores import InMemoryWindowStore
-
-SOURCE = SourcePartition("topicid0abcdefghijklmn", 0)
-MODEL = random_model()
-
-
-class Topic:
-    """Stands for the predictions topic: what was acknowledged, in order."""
-
-    def __init__(self) -> None:
-        self.values: list[dict[str, Any]] = []
-        self.fail = False
-        self.before_ack: Callable[[], Awaitable[None]] | None = None
-
-    async def publish(self, scored: ScoredBatch) -> None:
-        if self.fail:
-            raise PublishFailed("unplugged")
-        await asyncio.sleep(0)
-        self.values += [msgspec.json.decode(value) for _, value in scored.predictions]
-        if self.before_ack is not None:
-            await self.before_ack()
-
-    @property
-    def events(self) -> list[str]:
-        return [value["event_id"] for value in self.values]
-
-
-class Worker:
-    """One worker's pipeline over a shared store and topic, and the log that it reads."""
-
-    def __init__(self, store: InMemoryWindowStore, topic: Topic, log: Sequence[Record]) -> None:
-        self.log = log
-        self.seeks: list[int | None] = []
-        self.done: list[int] = []
-        scoring = ScoringSettings(10_000, RenderingSettings(2, 0.8))
-        scorer = Scorer(MODEL, scoring, 1_000, lambda: START_MS, Profile())
-        self.pipeline = Pipeline(store, scorer, topic, self._seek, Room(8, 1_000), Tally())
-        self._rewound = asyncio.Event()
-
-    async def __aenter__(self) -> Worker:
-        self.running = asyncio.create_task(self.pipeline.run())
-        await asyncio.sleep(0)
-        starts = await self.pipeline.start_offsets({0: SOURCE})
-        self.start = starts[0] or 0
-        self.pipeline.assign(SOURCE, starts[0], generation=1)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.running.cancel()
-        with suppress(asyncio.CancelledError, ExceptionGroup):
-            await self.running
-
-    async def _seek(self, _partition: int, offset: int | None) -> int:
-        self.seeks.append(offset)
-        self._rewound.set()
-        return 2
-
-    async def read(self, size: int, first: int | None = None, generation: int = 1) -> None:
-        """Submit the log from ``first`` (default: where the worker starts) in batches of ``size``."""
-        at = self.start if first is None else first
-        while at < len(self.log):
-            records = self.log[at : at + size]
-            at += len(records)
-            await self.pipeline.wait_for_room()
-            self.pipeline.submit(batch(records, generation), partial(self.done.append, at))
-
-    async def settle(self) -> None:
-        """Wait until nothing is in flight."""
-        await self.pipeline.drain(5.0)
-
-    async def rewound(self) -> None:
-        await asyncio.wait_for(self._rewound.wait(), 5.0)
-
-
-def log_of(count: int) -> list[Record]:
-    users = ["ann", "bob", "cy"]
-    return [record(n, event(f"e{n}", users[n % 3], n, f"item-{n % 7}")) for n in range(count)]
-
-
-def run(scenario: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(scenario(), 30))
 
 
 def test_batches_overlap_and_keep_their_order() -> None:
@@ -113,6 +23,26 @@ def test_batches_overlap_and_keep_their_order() -> None:
             await worker.settle()
             assert topic.events == [f"e{n}" for n in range(40)]
             assert worker.done == [*range(3, 40, 3), 40]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_uneven_answers_of_redis_and_kafka_change_neither_order_nor_predictions(seed: int) -> None:
+    async def scenario() -> None:
+        even, uneven, log, turns = Topic(), UnevenTopic(Random(seed)), log_of(60), Random(seed)
+        async with Worker(InMemoryWindowStore(), even, log) as worker:
+            await worker.read(60)
+            await worker.settle()
+        async with Worker(store := UnevenStore(turns), uneven, log) as worker:
+            await worker.read(3)
+            await worker.settle()
+            assert worker.seeks == []
+            assert worker.done == list(range(3, 61, 3))
+        assert store.offsets[SOURCE] == 60
+        assert uneven.events == even.events
+        for one, other in zip(uneven.values, even.values, strict=True):
+            assert one["next_action"] == pytest.approx(other["next_action"], abs=1e-5)
 
     run(scenario)
 
@@ -193,15 +123,36 @@ def test_a_store_that_lost_everything_sends_the_reading_back_to_the_beginning() 
     run(scenario)
 
 
-def test_batches_of_an_older_generation_and_records_already_taken_are_ignored() -> None:
+def test_only_records_that_are_due_are_taken() -> None:
     async def scenario() -> None:
-        topic, log = Topic(), log_of(10)
-        async with Worker(InMemoryWindowStore(), topic, log) as worker:
+        topic = Topic()
+        async with Worker(InMemoryWindowStore(), topic, log_of(5)) as worker:
             await worker.read(5)
-            await worker.read(5, first=0)
-            await worker.read(5, first=0, generation=0)
+            await worker.read(5, first=0)  # all of it was taken before
+            worker.log = log_of(8)
+            await worker.read(5, first=3)  # e3 and e4 were
+            worker.log = log_of(10)
+            await worker.read(2, first=8, generation=0)  # fetched before the newest seek
+            await worker.settle()
+            assert topic.events == [f"e{n}" for n in range(8)]
+            await worker.read(2, first=8)
             await worker.settle()
             assert topic.events == [f"e{n}" for n in range(10)]
+
+    run(scenario)
+
+
+def test_states_stay_in_memory_only_while_a_batch_in_flight_needs_them() -> None:
+    async def scenario() -> None:
+        store, log = AskedStore(), log_of(9)
+        async with Worker(store, Topic(), log[:6]) as worker:
+            await worker.read(3)
+            await worker.settle()
+            assert store.asked == [[b"ann", b"bob", b"cy"], []]
+            worker.log = log
+            await worker.read(3, first=6)
+            await worker.settle()
+            assert store.asked[2:] == [[b"ann", b"bob", b"cy"]]
 
     run(scenario)
 
@@ -242,5 +193,59 @@ def test_a_publication_that_fails_ends_the_worker_with_nothing_written() -> None
             assert failure.group_contains(PublishFailed)
             assert store.offsets == {}
             assert worker.done == []
+
+    run(scenario)
+
+
+def test_nothing_is_written_for_a_partition_that_was_revoked_in_the_midst_of_it() -> None:
+    async def scenario() -> None:
+        store, topic, log = InMemoryWindowStore(), Topic(), log_of(4)
+        published, revoked = asyncio.Event(), asyncio.Event()
+
+        async def wait_for_the_revocation() -> None:
+            published.set()
+            await revoked.wait()
+
+        topic.before_ack = wait_for_the_revocation
+        async with Worker(store, topic, log) as worker:
+            await worker.read(4)
+            await published.wait()
+            await worker.pipeline.revoke(timeout_s=0.0)
+            revoked.set()
+            await worker.settle()
+            assert topic.events == ["e0", "e1", "e2", "e3"]
+            assert store.offsets == {}
+            assert worker.done == []
+
+    run(scenario)
+
+
+def test_a_partition_that_is_revoked_while_it_seeks_stays_given_up() -> None:
+    async def scenario() -> None:
+        store, topic, log = InMemoryWindowStore(), Topic(), log_of(12)
+        async with Worker(store, topic, log) as worker:
+            worker.before_seek = partial(worker.pipeline.revoke, 0.0)
+            store.offsets[SOURCE] = 9
+            await worker.read(4)
+            await worker.settle()
+            assert worker.pipeline.written_offsets() == {}
+            await worker.read(4, first=9, generation=2)
+            await worker.settle()
+            assert topic.events == []
+            assert store.offsets == {SOURCE: 9}
+
+    run(scenario)
+
+
+def test_a_store_that_stays_away_ends_the_worker() -> None:
+    async def scenario() -> None:
+        store, topic = InMemoryWindowStore(), Topic()
+        async with Worker(store, topic, log_of(4)) as worker:
+            store.failures = 1_000
+            await worker.read(4)
+            with pytest.raises(ExceptionGroup) as failure:
+                await worker.running
+            assert failure.group_contains(StoreUnavailable)
+            assert topic.events == []
 
     run(scenario)

@@ -1,0 +1,163 @@
+"""A pipeline around a store and a topic that a test can look into, slow down and unplug."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from random import Random
+from typing import Any
+
+import msgspec
+
+from streamer.errors import PublishFailed
+from streamer.pipeline import Pipeline
+from streamer.profile import Profile
+from streamer.records import SourcePartition
+from streamer.rendering import RenderingSettings
+from streamer.room import Room
+from streamer.scorer import Scorer
+from streamer.scoring import ScoredBatch, ScoringSettings
+from streamer.tally import Tally
+from streamer.window_store import Snapshot
+from tests.streamer.events import START_MS, Record, batch, event, record
+from tests.streamer.models import random_model
+from tests.streamer.stores import InMemoryWindowStore
+
+SOURCE = SourcePartition("topicid0abcdefghijklmn", 0)
+MODEL = random_model()
+RETRY_LIMIT_S = 2.0  # the pauses before the sixth try add up to 1.55 s
+
+
+class Topic:
+    """Stands for the predictions topic: what was acknowledged, in order."""
+
+    def __init__(self) -> None:
+        self.values: list[dict[str, Any]] = []
+        self.fail = False
+        self.before_ack: Callable[[], Awaitable[None]] | None = None
+
+    async def publish(self, scored: ScoredBatch) -> None:
+        if self.fail:
+            raise PublishFailed("unplugged")
+        await asyncio.sleep(0)
+        self.values += [msgspec.json.decode(value) for _, value in scored.predictions]
+        if self.before_ack is not None:
+            await self.before_ack()
+
+    @property
+    def events(self) -> list[str]:
+        return [value["event_id"] for value in self.values]
+
+
+class UnevenTopic(Topic):
+    """A topic whose acks take turns of the event loop, as many as ``turns`` draws."""
+
+    def __init__(self, turns: Random) -> None:
+        super().__init__()
+        self._turns = turns
+
+    async def publish(self, scored: ScoredBatch) -> None:
+        await let_others_go_first(self._turns)
+        await super().publish(scored)
+
+
+class UnevenStore(InMemoryWindowStore):
+    """A store whose requests and answers take turns of the event loop, as many as ``turns`` draws."""
+
+    def __init__(self, turns: Random) -> None:
+        super().__init__()
+        self._turns = turns
+
+    async def read(self, source: SourcePartition, users: Sequence[bytes]) -> Snapshot:
+        await let_others_go_first(self._turns)
+        snapshot = await super().read(source, users)
+        await let_others_go_first(self._turns)
+        return snapshot
+
+    async def write(
+        self, source: SourcePartition, expected: int | None, reached: int, states: Mapping[bytes, bytes]
+    ) -> None:
+        await let_others_go_first(self._turns)
+        await super().write(source, expected, reached, states)
+        await let_others_go_first(self._turns)
+
+
+class AskedStore(InMemoryWindowStore):
+    """A store that remembers the users whose states it was ``asked`` for, read by read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[list[bytes]] = []
+
+    async def read(self, source: SourcePartition, users: Sequence[bytes]) -> Snapshot:
+        self.asked.append(list(users))
+        return await super().read(source, users)
+
+
+async def let_others_go_first(turns: Random) -> None:
+    """Give up to 40 turns of the event loop away: some batches then wait long, others not at all."""
+    for _ in range(turns.choice([0, 0, 5, 40])):
+        await asyncio.sleep(0)
+
+
+class Worker:
+    """One worker's pipeline over a shared store and topic, and the log that it reads."""
+
+    def __init__(self, store: InMemoryWindowStore, topic: Topic, log: Sequence[Record]) -> None:
+        self.log = log
+        self.before_seek: Callable[[], Awaitable[None]] | None = None
+        self.seeks: list[int | None] = []
+        self.done: list[int] = []
+        scoring = ScoringSettings(10_000, RenderingSettings(2, 0.8))
+        scorer = Scorer(MODEL, scoring, 1_000, lambda: START_MS, Profile())
+        self.pipeline = Pipeline(
+            store, scorer, topic, self._seek, Room(8, 1_000), Tally(), store_retry_limit_s=RETRY_LIMIT_S
+        )
+        self._rewound = asyncio.Event()
+
+    async def __aenter__(self) -> Worker:
+        self.running = asyncio.create_task(self.pipeline.run())
+        await asyncio.sleep(0)
+        starts = await self.pipeline.start_offsets({0: SOURCE})
+        self.start = starts[0] or 0
+        self.pipeline.assign(SOURCE, starts[0], generation=1)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.running.cancel()
+        with suppress(asyncio.CancelledError, ExceptionGroup):
+            await self.running
+
+    async def _seek(self, _partition: int, offset: int | None) -> int:
+        self.seeks.append(offset)
+        if self.before_seek is not None:
+            await self.before_seek()
+        self._rewound.set()
+        return 2
+
+    async def read(self, size: int, first: int | None = None, generation: int = 1) -> None:
+        """Submit the log from ``first`` (default: where the worker starts) in batches of ``size``."""
+        at = self.start if first is None else first
+        while at < len(self.log):
+            records = self.log[at : at + size]
+            at += len(records)
+            await self.pipeline.wait_for_room()
+            self.pipeline.submit(batch(records, generation), partial(self.done.append, at))
+
+    async def settle(self) -> None:
+        """Wait until nothing is in flight."""
+        await self.pipeline.drain(5.0)
+
+    async def rewound(self) -> None:
+        await asyncio.wait_for(self._rewound.wait(), 5.0)
+
+
+def log_of(count: int) -> list[Record]:
+    users = ["ann", "bob", "cy"]
+    return [record(n, event(f"e{n}", users[n % 3], n, f"item-{n % 7}")) for n in range(count)]
+
+
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(scenario(), 30))
