@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from streamer.errors import PublishFailed
 from streamer.profile import Profile
@@ -16,7 +16,6 @@ from streamer.records import DeadLetter, SourcePartition
 from streamer.scoring import ScoredBatch
 
 BATCH_BYTES: Final = 512 * 1024
-LARGEST_DEAD_LETTER_BYTES: Final = 16 * 1024 * 1024
 REASON_HEADER: Final = "foreclick.reason"
 DETAIL_HEADER: Final = "foreclick.detail"
 SOURCE_HEADER: Final = "foreclick.source"
@@ -30,16 +29,33 @@ class Publisher(Protocol):
         ...
 
 
+class _Record(NamedTuple):
+    """A record to be published, as `aiokafka` appends it to a batch; None for ``timestamp`` is now."""
+
+    key: bytes | None
+    value: bytes | None
+    timestamp: int | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
 class KafkaPublisher:
-    """Publishes with acks from all in-sync replicas, each prediction to the partition of its event.
+    """Publishes with acks from all in-sync replicas, each record to the partition of its event.
 
     The caller awaits one batch of a partition before it hands in the next: so no retry reorders them.
+    ``compressor`` is the dead letters' own producer. A small compressed batch of events can hold a huge
+    record, whose dead letter fits its topic only when it is compressed as well.
     """
 
     def __init__(
-        self, producer: AIOKafkaProducer, predictions_topic: str, dead_letters_topic: str, profile: Profile
+        self,
+        producer: AIOKafkaProducer,
+        compressor: AIOKafkaProducer,
+        predictions_topic: str,
+        dead_letters_topic: str,
+        profile: Profile,
     ) -> None:
         self._producer = producer
+        self._compressor = compressor
         self._predictions_topic = predictions_topic
         self._dead_letters_topic = dead_letters_topic
         self._profile = profile
@@ -56,62 +72,73 @@ class KafkaPublisher:
         profile: Profile,
     ) -> AsyncIterator[KafkaPublisher]:
         """Connect, and flush and close at the end. An ack that takes over ``timeout_ms`` is a failure."""
-        producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap,
-            acks="all",
-            enable_idempotence=True,
-            request_timeout_ms=timeout_ms,
-            max_batch_size=BATCH_BYTES,
-            max_request_size=LARGEST_DEAD_LETTER_BYTES,
+        settings: dict[str, Any] = {
+            "bootstrap_servers": bootstrap,
+            "acks": "all",
+            "enable_idempotence": True,
+            "request_timeout_ms": timeout_ms,
+            "max_batch_size": BATCH_BYTES,
             **security,
-        )
-        async with producer:
-            yield cls(producer, predictions_topic, dead_letters_topic, profile)
+        }
+        producer = AIOKafkaProducer(**settings)
+        compressor = AIOKafkaProducer(compression_type="zstd", **settings)
+        async with producer, compressor:
+            yield cls(producer, compressor, predictions_topic, dead_letters_topic, profile)
 
     async def publish(self, batch: ScoredBatch) -> None:
         """See `Publisher.publish`."""
+        partition = batch.source.partition
+        letters = (_dead_letter(batch.source, letter) for letter in batch.dead_letters)
+        predictions = (_Record(key, value) for key, value in batch.predictions)
         try:
-            acks = [await self._send_dead_letter(batch.source, letter) for letter in batch.dead_letters]
-            acks += await self._send_predictions(batch.source.partition, batch.predictions)
+            acks = await self._send(self._compressor, self._dead_letters_topic, partition, letters)
+            acks += await self._send(self._producer, self._predictions_topic, partition, predictions)
             await asyncio.gather(*acks)
+        except MessageSizeTooLargeError as error:
+            raise PublishFailed(
+                "the brokers find a batch too large; raise max.message.bytes of the dead-letter topic"
+            ) from error
         except KafkaError as error:
             raise PublishFailed(f"the brokers did not take a batch: {error!r}; are they up?") from error
 
-    async def _send_predictions(
-        self, partition: int, predictions: Sequence[tuple[bytes, bytes]]
+    async def _send(
+        self, producer: AIOKafkaProducer, topic: str, partition: int, records: Iterable[_Record]
     ) -> list[asyncio.Future[Any]]:
-        """Hand in ``predictions`` as whole record batches, and return the futures of their acks."""
-        topic = self._predictions_topic
+        """Hand in ``records`` as whole record batches, and return the futures of their acks.
+
+        Unlike single sends, batches take records that have neither a key nor a value, and of any size.
+        """
         with self._profile.measure("publish"):
-            builders = list(self._filled(predictions))
-        return [await self._producer.send_batch(builder, topic, partition=partition) for builder in builders]
+            builders = list(_filled(producer, records))
+        return [await producer.send_batch(builder, topic, partition=partition) for builder in builders]
 
-    def _filled(self, predictions: Sequence[tuple[bytes, bytes]]) -> Iterable[Any]:
-        builder = None
-        for key, value in predictions:
-            if builder is None:
-                builder = self._producer.create_batch()
-            if builder.append(key=key, value=value, timestamp=None) is None:
-                yield builder
-                builder = self._producer.create_batch()
-                builder.append(key=key, value=value, timestamp=None)
-        if builder is not None:
+
+def _filled(producer: AIOKafkaProducer, records: Iterable[_Record]) -> Iterable[Any]:
+    builder = None
+    for record in records:
+        if builder is None:
+            builder = producer.create_batch()
+        if not _appended(builder, record):
             yield builder
+            builder = producer.create_batch()
+            _appended(builder, record)
+    if builder is not None:
+        yield builder
 
-    async def _send_dead_letter(self, source: SourcePartition, letter: DeadLetter) -> asyncio.Future[Any]:
-        record = letter.record
-        headers = [
-            *record.headers,
-            (REASON_HEADER, letter.reason.encode()),
-            (DETAIL_HEADER, letter.detail.encode()),
-            (SOURCE_HEADER, source.record_id(record.offset).encode()),
-        ]
-        sent: asyncio.Future[Any] = await self._producer.send(
-            self._dead_letters_topic,
-            key=record.key,
-            value=record.value,
-            partition=source.partition,
-            timestamp_ms=record.timestamp,
-            headers=headers,
-        )
-        return sent
+
+def _appended(builder: Any, record: _Record) -> bool:
+    """Append ``record`` unless the batch is full; the first one always fits."""
+    key, value, timestamp, headers = record
+    metadata = builder.append(key=key, value=value, timestamp=timestamp, headers=list(headers))
+    return metadata is not None
+
+
+def _dead_letter(source: SourcePartition, letter: DeadLetter) -> _Record:
+    record = letter.record
+    headers = (
+        *record.headers,
+        (REASON_HEADER, letter.reason.encode()),
+        (DETAIL_HEADER, letter.detail.encode()),
+        (SOURCE_HEADER, source.record_id(record.offset).encode()),
+    )
+    return _Record(record.key, record.value, record.timestamp, headers)

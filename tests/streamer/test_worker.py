@@ -60,6 +60,26 @@ def test_every_malformed_record_is_a_dead_letter_with_its_bytes_and_the_good_one
     ]
 
 
+def test_records_that_fit_only_when_compressed_or_hold_nothing_at_all_are_dead_letters_too(
+    fresh_topics: Settings, tmp_path: Path
+) -> None:
+    promote_random_model(tmp_path, seed=1)
+    bloated = b"{" + b" " * 3 * fresh_topics.dead_letter_max_bytes
+    records: list[tuple[bytes | None, bytes | None]] = [(None, None), (b"u", bloated), (b"u", b"")]
+    producer = Producer(
+        {"bootstrap.servers": fresh_topics.kafka, "compression.type": "gzip", "message.max.bytes": 10**8}
+    )
+    for key, value in records:
+        producer.produce(fresh_topics.events_topic, value, key, 0, headers=[("a", b"1"), ("a", None)])
+    assert producer.flush(PATIENCE_S) == 0
+    with running_worker(fresh_topics, tmp_path):
+        letters = read_until(fresh_topics, fresh_topics.dead_letters_topic, lambda found: len(found) >= 3)
+    assert [(letter.key(), letter.value()) for letter in letters] == records
+    assert all(list(letter.headers() or [])[:2] == [("a", b"1"), ("a", None)] for letter in letters)
+    reasons = [dict(letter.headers() or [])["foreclick.reason"] for letter in letters]
+    assert reasons == [b"tombstone", b"truncated_json", b"empty_value"]
+
+
 def test_aborted_transactions_are_skipped_and_the_gaps_they_leave_lose_nothing(
     fresh_topics: Settings, unique_prefix: str, tmp_path: Path
 ) -> None:
