@@ -132,6 +132,28 @@ def test_kept_states_equal_a_recompute_of_the_whole_window(events: list[Event]) 
         np.testing.assert_allclose(np.frombuffer(state.hidden, "<f4"), wanted, atol=1e-6)
 
 
+def test_a_full_window_drops_its_oldest_half_and_its_state_is_run_anew() -> None:
+    shop = Shop()
+    for number in range(3 * WINDOW):
+        shop.score([[[record(number, event(f"e{number}", at_ms=number, item=f"item-{number}"))]]])
+        state = unpack_state(shop.stored[b"ann"])
+        # 1 to 6 events, then 4 to 6 again and again
+        kept = number + 1 if number < WINDOW else WINDOW // 2 + 1 + number % (WINDOW // 2)
+        expected = range(number + 1 - kept, number + 1)
+        rows = [pack_row(event(f"e{at}", at_ms=at, item=f"item-{at}")) for at in expected]
+        assert state.rows == b"".join(rows)
+        (wanted,) = states_of_windows(MODEL, [state.rows])
+        np.testing.assert_allclose(np.frombuffer(state.hidden, "<f4"), wanted, atol=1e-6)
+
+
+def test_an_event_may_be_as_late_as_allowed_and_no_later() -> None:
+    newest = record(0, event("newest", at_ms=LATENESS_MS + 1))
+    just, over = record(1, event("just", at_ms=1)), record(2, event("over", at_ms=0))
+    (scored,) = Shop().score([[[newest, just, over]]]).scored
+    assert [letter.record for letter in scored.dead_letters] == [over]
+    assert len(scored.predictions) == 2
+
+
 def test_each_batch_stores_the_state_behind_its_own_last_event() -> None:
     first, second = [record(0, event("a"))], [record(1, event("b", at_ms=5))]
     together = Shop().score([[first, second]])
