@@ -13,8 +13,8 @@ class WorkerConfig:
     """Everything that a worker needs to know.
 
     ``kafka_security`` holds librdkafka's names (``security.protocol``, ``sasl.username``, …) and
-    serves every Kafka client of the worker; ``redis_options`` are the
-    Redis client's own (password, TLS files). ``state_ttl_ms`` is counted from a user's last write.
+    serves every Kafka client of the worker; ``redis_options`` are the Redis client's own (password, TLS
+    files). ``state_ttl_ms`` is counted from a user's last write.
     """
 
     kafka: str
@@ -39,11 +39,11 @@ class WorkerConfig:
     session_timeout_ms: int
     heartbeat_ms: int
     web_port: int
-    log_level: str = "info"
-    kafka_security: Mapping[str, str] = field(default_factory=dict, repr=False)
-    redis_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    group_instance_id: str | None = None
-    profile: bool = False
+    log_level: str
+    kafka_security: Mapping[str, str] = field(repr=False)
+    redis_options: Mapping[str, Any] = field(repr=False)
+    group_instance_id: str | None
+    profile: bool
 
     @property
     def events_topic(self) -> str:
