@@ -2,6 +2,8 @@
 
 ForeclickError
 ├── SettingsError        a setting is unknown, malformed or out of range
+├── AddressMissing       a worker was started without the address of a server that it needs
+├── TopicsError          the topics cannot be made, or have other partitions than the settings say
 ├── CheckError           a run could not be checked; it says nothing about the run
 ├── DemoError            the demo could not be run to its end
 └── ServiceError         an embedded Kafka or Valkey cannot be started or reached
@@ -20,6 +22,14 @@ class ForeclickError(Exception):
 
 class SettingsError(ForeclickError):
     """A setting is unknown, malformed or out of range."""
+
+
+class AddressMissing(ForeclickError):
+    """A worker was started without the address of a server that it needs."""
+
+
+class TopicsError(ForeclickError):
+    """The topics cannot be made, or are there with other partitions than the settings say."""
 
 
 class CheckError(ForeclickError):

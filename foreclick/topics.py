@@ -9,7 +9,7 @@ from typing import Final, cast
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicMetadata
 
-from foreclick.errors import ForeclickError
+from foreclick.errors import TopicsError
 from foreclick.settings import Settings, confluent_settings
 
 ADMIN_TIMEOUT_S: Final = 30.0
@@ -18,10 +18,6 @@ LOOK_AGAIN_S: Final = 0.02
 LATEST: Final = cast(OffsetSpec, OffsetSpec.latest())
 # What librdkafka would print about a broker that is down is in our own error.
 LOG_ALERTS_ONLY: Final = 1
-
-
-class TopicsError(ForeclickError):
-    """The topics cannot be made, or are there with other partitions than the settings say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from foreclick.errors import ForeclickError
+from foreclick.errors import AddressMissing
 from foreclick.settings import Settings
 from streamer.config import WorkerConfig
-
-
-class AddressMissingError(ForeclickError):
-    """A worker was started without the address of a server that it needs."""
 
 
 def worker_config(
     settings: Settings, kafka_security: Mapping[str, str], instance: str, *, profile: bool
 ) -> WorkerConfig:
-    """Return the worker's configuration. Raises `AddressMissingError` without both addresses."""
+    """Return the worker's configuration. Raises `AddressMissing` without both addresses."""
     for name, address in (("kafka", settings.kafka), ("redis", settings.redis)):
         if not address:
-            raise AddressMissingError(
+            raise AddressMissing(
                 f"the worker needs the address of a server: give --{name} or FORECLICK_{name.upper()}"
                 " (`foreclick services up` starts both servers here and prints them)"
             )

@@ -24,6 +24,10 @@ class StaleOwner(StreamerError):
         self.actual = actual
 
 
+class StateUnreadable(StreamerError):
+    """A stored state that this version cannot read. The user's history must be rebuilt."""
+
+
 class PublishFailed(StreamerError):
     """The brokers did not acknowledge a record in time. Nothing that depends on it was written."""
 

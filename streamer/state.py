@@ -13,16 +13,12 @@ import struct
 from typing import Final
 
 from model_store.windows import ROW_BYTES
-from streamer.errors import StreamerError
+from streamer.errors import StateUnreadable
 
 FORMAT: Final = 1
 PARTIAL_FLAG: Final = 1
 _CURE: Final = "delete the worker's keys in Redis, and it reads the topic again from its beginning"
 _HEADER: Final = struct.Struct("<BBHI")
-
-
-class StateUnreadable(StreamerError):
-    """A stored state that this version cannot read. The user's history must be rebuilt."""
 
 
 class UserState:

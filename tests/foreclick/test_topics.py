@@ -8,8 +8,9 @@ import pytest
 from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
+from foreclick.errors import TopicsError
 from foreclick.settings import Settings
-from foreclick.topics import TopicsError, create_topics
+from foreclick.topics import create_topics
 
 DAY_MS = 86_400_000
 
