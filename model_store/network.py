@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import keras
 import numpy as np
 
-from model_store.encoder import NUMERIC_NAMES
+from model_store.encoder import DAY_MS, NUMERIC_NAMES
 from model_store.errors import TrainingError
 from model_store.specification import ACTION_NAMES, NetworkSpecification
 from producers.events import EVENT_TYPES
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from model_store.encoder import Encoder
 
 MINUTE_MS: Final = 60_000
-DAY_MS: Final = 1_440 * MINUTE_MS
 HAZARD_BINS: Final = 24
 ITEM_LOGIT_SCALE: Final = 14.0
 _CATEGORY_DIMENSIONS: Final = 16

@@ -133,15 +133,13 @@ class ServedModel:
         return read
 
 
-def load_served_model(
-    store: ModelStore, name: str, version: str, *, exact: bool = False, search_threads: int = 1
-) -> ServedModel:
+def load_served_model(store: ModelStore, name: str, version: str, *, exact: bool = False) -> ServedModel:
     """Return one version of a model, its files verified against their manifest.
 
-    ``exact`` asks for exact next items whatever the catalogue's size. ``search_threads`` holds for all of
-    faiss in this process: one, since a worker scales by processes. Raises `ArtifactError`.
+    ``exact`` asks for exact next items whatever the catalogue's size. From here on faiss searches with one
+    thread in this process, since a worker scales by processes. Raises `ArtifactError`.
     """
-    faiss.omp_set_num_threads(search_threads)
+    faiss.omp_set_num_threads(1)
     return served_model_in(store.path(name, version), name, version, exact=exact)
 
 

@@ -13,6 +13,8 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from streamer.errors import StaleOwner, StoreUnavailable
 from streamer.records import SourcePartition
 
+MAX_CONNECTIONS: Final = 8
+
 # KEYS: the offset, then the users. ARGV: the expected offset ("" for none), the new one, the time to
 # live in ms, then the states. The reply is the offset found when it is not the expected one.
 _GUARDED_WRITE: Final = """
@@ -23,9 +25,6 @@ redis.call('SET', KEYS[1], ARGV[2])
 return false
 """
 _GUARDED_WRITE_SHA: Final = hashlib.sha1(_GUARDED_WRITE.encode(), usedforsecurity=False).hexdigest()
-
-
-MAX_CONNECTIONS: Final = 8
 
 
 @dataclass(frozen=True)
