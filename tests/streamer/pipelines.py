@@ -110,10 +110,11 @@ class Worker:
         self.before_seek: Callable[[], Awaitable[None]] | None = None
         self.seeks: list[int | None] = []
         self.done: list[int] = []
+        self.tally = Tally()
         scoring = ScoringSettings(10_000, RenderingSettings(2, 0.8))
         scorer = Scorer(MODEL, scoring, 1_000, lambda: START_MS, Profile())
         self.pipeline = Pipeline(
-            store, scorer, topic, self._seek, Room(8, 1_000), Tally(), store_retry_limit_s=RETRY_LIMIT_S
+            store, scorer, topic, self._seek, Room(8, 1_000), self.tally, store_retry_limit_s=RETRY_LIMIT_S
         )
         self._rewound = asyncio.Event()
 

@@ -138,6 +138,8 @@ def test_only_records_that_are_due_are_taken() -> None:
             await worker.read(2, first=8)
             await worker.settle()
             assert topic.events == [f"e{n}" for n in range(10)]
+            assert worker.tally.predictions == 10
+            assert worker.tally.duplicate_events == 0
 
     run(scenario)
 

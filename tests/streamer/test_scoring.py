@@ -174,6 +174,16 @@ def test_a_new_model_rebuilds_states_from_the_windows() -> None:
     assert promoted.predictions[-1]["model"]["version"] == new_model.version
 
 
+def test_a_state_that_is_partial_stays_so_and_its_predictions_say_it() -> None:
+    shop = Shop().score([[[record(0, event("e0"))]]])
+    known = unpack_state(shop.stored[b"ann"])
+    shop.stored[b"ann"] = UserState(known.rows, known.hidden, known.model, partial=True).packed()
+    shop.score([[[record(1, event("e1", at_ms=1)), record(2, event("e2", "bob"))]]])
+    assert [made["state"] for made in shop.predictions] == ["complete", "partial", "complete"]
+    assert unpack_state(shop.stored[b"ann"]).partial
+    assert not unpack_state(shop.stored[b"bob"]).partial
+
+
 def test_a_search_without_an_item_and_unknown_items_are_scored() -> None:
     searching = msgspec.structs.replace(event("s"), item_id=None, event_type="search")
     unknown = event("u", item="never seen")
