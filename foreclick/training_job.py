@@ -57,7 +57,7 @@ def run_training(source: LogSource, settings: Settings, job: TrainingJob) -> Non
             resume=job.resume,
         )
     if trained.comparison.test is None:
-        console.print("On the validation part, before it was learned too:")
+        console.print("On the validation part, by a network that had not learned it:")
     else:
         console.print("On the test part:")
     console.print(comparison_table(trained.comparison.test or trained.comparison.validation))

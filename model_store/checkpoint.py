@@ -73,21 +73,23 @@ class Course:
         """The number of the next epoch of this stage, from 1."""
         return 1 + sum(report.stage == self.stage for report in self.epochs)
 
-    def after(self, report: EpochReport) -> Course:
+    def after(self, report: EpochReport, rate_cut_below: float = LEAST_GAIN) -> Course:
         """Return the course after one more epoch of the search.
 
-        One that does not lower the best loss by a share of `LEAST_GAIN` cuts the learning rate.
+        One that lowers the best loss by a smaller share than ``rate_cut_below`` cuts the learning rate; by
+        less than `LEAST_GAIN`, it has gained nothing.
         """
         if report.validation is None:
             raise ValueError("a search needs a validation part")
         loss = report.validation.losses.total
         before = math.inf if self.best_loss is None else self.best_loss
         gains = loss < before * (1 - LEAST_GAIN)
+        keeps_rate = loss < before * (1 - rate_cut_below)
         course = replace(
             self,
             epochs=(*self.epochs, report),
             since_gain=0 if gains else self.since_gain + 1,
-            learning_rate=self.learning_rate if gains else self.learning_rate * _RATE_CUT,
+            learning_rate=self.learning_rate if keeps_rate else self.learning_rate * _RATE_CUT,
         )
         return replace(course, best_loss=loss, best_epoch=report.epoch) if loss < before else course
 

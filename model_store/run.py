@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 _HIDDEN_ITEM_SHARE: Final = (0.02, 0.5)
 _STEPS_AN_EPOCH: Final = 64
-_BATCH_EVENTS: Final = (64, 2_560)
+_LEAST_BATCH_EVENTS: Final = 64
+_REFIT_FROM_SHARE: Final = 0.05
 
 
 class Progress(Protocol):
@@ -58,11 +59,17 @@ class Run:
         if course.stage == SEARCH:
             stage = self._stage(self._split.fitting, saved)
             course = self._search(stage, course, saved.best if saved else [])
-            if not self._settings.refit:
+            if not self._refits():
                 return course, stage
             course, saved = replace(course, stage=REFIT), None
         stage = self._stage(self._split.whole, saved)
         return self._refit(stage, course), stage
+
+    def _refits(self) -> bool:
+        if self._settings.refit is not None:
+            return self._settings.refit
+        validated = np.count_nonzero(self._split.validation.scored)
+        return bool(validated > _REFIT_FROM_SHARE * len(self._split.whole.table))
 
     def _stage(self, part: Part, saved: Saved | None) -> Stage:
         """Return a fresh network over ``part``, or the one that was saved in this stage."""
@@ -113,7 +120,7 @@ class Run:
                 validation=measured,
                 seconds=time.monotonic() - begun_s,
             )
-            course = course.after(report)
+            course = course.after(report, settings.rate_cut_below)
             if course.best_epoch == report.epoch:
                 best = learner.values()
             self._ended_epoch(course, learner, best)
@@ -165,8 +172,8 @@ class Run:
     def _batch_events(self, samples: Samples) -> int:
         if self._settings.batch_events is not None:
             return self._settings.batch_events
-        least, most = _BATCH_EVENTS
-        return min(max(samples.scored_events // _STEPS_AN_EPOCH, least), most)
+        wanted = max(samples.scored_events // _STEPS_AN_EPOCH, _LEAST_BATCH_EVENTS)
+        return min(wanted, self._settings.most_batch_events)
 
 
 def _churn_horizon_ms(table: EventTable, settings: TrainingSettings) -> int:

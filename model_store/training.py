@@ -2,7 +2,9 @@
 
 A run first searches: it learns the fitting part until the validation part no longer gains. Then, so that
 the newest events and items are not lost on the model, it refits: a fresh network learns the whole
-training part for the epochs, and at the rates, that the search found best. The test part is never read.
+training part for the epochs, and at the rates, that the search found best. Where the validation part is
+small beside the rest, as in a large log of sessions, the search's network is kept: it lacks little. The test
+part is never read.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from producers.events import Event
 
 LEAST_EVENTS: Final = 20
+_VALIDATION_SHARE: Final = (0.02, 0.15)
+_VALIDATION_USERS: Final = 4_000
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class Comparison:
     """Measures by predictor, the network's under `evaluation.MODEL` beside the baselines'.
 
     On ``validation`` the network and the baselines have learned the fitting part only; on ``test``, which
-    is None where the log has no such part, the whole training part.
+    is None where the log has no such part, the baselines have learned the whole training part, and so has the
+    network if it was refitted.
     """
 
     validation: dict[str, Scores]
@@ -110,9 +115,20 @@ def split_settings(table: EventTable, settings: TrainingSettings) -> Split:
         table,
         train_until=settings.train_until,
         test_from=test_from,
-        validation_share=settings.validation_share,
+        validation_share=validation_share(table, settings),
         timed=settings.timed,
     )
+
+
+def validation_share(table: EventTable, settings: TrainingSettings) -> float:
+    """Return the share of the training part of ``table`` that says when to stop."""
+    if settings.validation_share is not None:
+        return settings.validation_share
+    least, most = _VALIDATION_SHARE
+    if settings.timed:
+        return most
+    users = settings.train_until * np.count_nonzero(table.starts_user())
+    return float(np.clip(_VALIDATION_USERS / max(users, 1), least, most))
 
 
 def _check_enough(split: Split) -> None:

@@ -9,11 +9,12 @@ from foreclick.command_settings import takes_settings
 from foreclick.log_options import LogSource, reads_log
 from foreclick.settings import Settings
 from foreclick.training_job import TrainingJob, run_training
-from model_store.training_settings import TrainingSettings
+from model_store.training_settings import TrainingSettings, default_training_settings
 
 _DEFAULTS: Final = TrainingSettings(window_size=Settings().window_size)
 _PARTS = "Which part of the log is for what, in shares of its time"
 _NETWORK = "The network and how it learns"
+_SIZES = "else 64, or 100 for a log without times"
 
 
 @takes_settings
@@ -32,11 +33,13 @@ def train(
         str, typer.Option(help="Kind of recurrent cell.", rich_help_panel=_NETWORK)
     ] = _DEFAULTS.cell,
     units: Annotated[
-        int, typer.Option(min=1, help="Units of the hidden state.", rich_help_panel=_NETWORK)
-    ] = _DEFAULTS.units,
+        int | None,
+        typer.Option(min=1, help=f"Units of the hidden state; {_SIZES}.", rich_help_panel=_NETWORK),
+    ] = None,
     item_dimensions: Annotated[
-        int, typer.Option(min=1, help="Numbers in an item's vector.", rich_help_panel=_NETWORK)
-    ] = _DEFAULTS.item_dimensions,
+        int | None,
+        typer.Option(min=1, help=f"Numbers in an item's vector; {_SIZES}.", rich_help_panel=_NETWORK),
+    ] = None,
     least_item_count: Annotated[
         int, typer.Option(min=1, help="Events that an item needs to be known.", rich_help_panel=_NETWORK)
     ] = _DEFAULTS.least_item_count,
@@ -70,7 +73,7 @@ def train(
 
         foreclick train events.jsonl --format jsonl --model-store models --model-name gru --no-promote
     """
-    told = TrainingSettings(
+    told = default_training_settings(
         window_size=settings.window_size,
         train_until=train_until,
         test_from=test_from,

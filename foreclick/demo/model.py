@@ -40,12 +40,14 @@ def train_demo_model(log: ShopLog, settings: Settings, directory: Path, view: Vi
     """
     with importing_tensorflow():  # it takes seconds
         from model_store.training import train
-    from model_store.training_settings import TrainingSettings
+    from model_store.training_settings import default_training_settings
 
     store = ModelStore(directory / "models")
     trained = train(
         log.events,
-        TrainingSettings(window_size=settings.window_size, train_until=TRAINING_SHARE, timed=log.timed),
+        default_training_settings(
+            window_size=settings.window_size, train_until=TRAINING_SHARE, timed=log.timed
+        ),
         store,
         settings.model_name,
         _Lines(view),

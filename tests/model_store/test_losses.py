@@ -90,6 +90,27 @@ def test_a_sample_estimates_the_whole_softmax(vectors: Floats) -> None:
     assert np.mean(sums) == pytest.approx(np.exp(logits).sum(), abs=4 * np.std(sums) / 20)
 
 
+def test_the_gradient_is_that_of_the_sum_written_out(vectors: Floats) -> None:
+    negatives = NegativeSampler(np.arange(301) ** 2, sample_size=100).draw(np.random.default_rng(0))
+    true = np.array([7, int(negatives.items[0]), 42], np.int32)  # the second is among the negatives
+    query, targets = tf.constant(vectors[[1, 2, 3]]), tf.constant(vectors[true])
+    offered, weight = tf.constant(vectors[negatives.items]), tf.constant([1.0, 2.0, 0.5])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([query, targets, offered])
+        losses = next_item_losses(
+            query, targets, tf.constant(true), offered, negatives.items, negatives.log_expected, 5.0
+        )
+        other = true[:, None] != negatives.items[None, :]
+        terms = tf.exp(5.0 * query @ tf.transpose(offered)) / np.exp(negatives.log_expected)
+        of_true = tf.exp(5.0 * tf.reduce_sum(query * targets, axis=1))
+        share = of_true / (of_true + tf.reduce_sum(terms * other.astype(np.float32), axis=1))
+        found, written_out = tf.reduce_sum(weight * losses), -tf.reduce_sum(weight * tf.math.log(share))
+    assert float(found) == pytest.approx(float(written_out), rel=1e-5)
+    for watched in (query, targets, offered):
+        expected = tape.gradient(written_out, watched).numpy()
+        assert tape.gradient(found, watched).numpy() == pytest.approx(expected, abs=1e-5)
+
+
 def test_negatives_follow_the_power_of_popularity_and_never_hold_the_unknown() -> None:
     counts = np.array([1_000, 1, 4, 9, *([0] * 7)])
     sampler = NegativeSampler(counts, sample_size=1)

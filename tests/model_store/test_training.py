@@ -14,8 +14,9 @@ from model_store.evaluation import MODEL
 from model_store.sequences import EventTable
 from model_store.serving import load_served_model
 from model_store.specification import KERAS_FILE
-from model_store.training import TrainedModel, train
-from model_store.training_settings import TrainingSettings
+from model_store.training import TrainedModel, train, validation_share
+from model_store.training_settings import TrainingSettings, default_training_settings
+from model_store.windows import EVENT_ROW
 from producers.events import Event, EventType
 
 START_MS = 1_700_000_000_000
@@ -206,3 +207,37 @@ def test_a_course_cuts_the_rate_after_each_epoch_that_gains_nothing() -> None:
     assert course.since_gain == 2
     assert course.learning_rates() == pytest.approx([1.0, 1.0, 1.0, 0.3, 0.3, 0.09])
     assert course.learning_rate == pytest.approx(0.027)
+
+
+def test_a_course_may_cut_the_rate_while_it_still_gains() -> None:
+    course = Course("search", learning_rate=1.0)
+    for loss in (5.0, 4.0, 3.95, 3.5):
+        course = course.after(report(course.epoch, loss, course.learning_rate), rate_cut_below=0.1)
+    assert course.learning_rates() == pytest.approx([1.0, 1.0, 1.0, 0.3])  # 3.95 gained one in eighty
+    assert course.since_gain == 0
+    assert course.learning_rate == pytest.approx(0.3)
+
+
+def test_defaults_depend_on_whether_a_log_has_times() -> None:
+    timed = default_training_settings(window_size=20, timed=True)
+    assert timed == TrainingSettings(window_size=20)
+    assert timed.units == 64  # what a worker stores of each shopper depends on it
+    ordered = default_training_settings(window_size=20, timed=False, units=32, item_dimensions=None)
+    assert (ordered.units, ordered.item_dimensions, ordered.timed) == (32, 100, False)
+    with pytest.raises(TypeError, match="unit"):
+        default_training_settings(window_size=20, timed=True, unit=32)
+
+
+@pytest.mark.parametrize(("users", "share"), [(100, 0.15), (40_000, 0.1), (1_000_000, 0.02)])
+def test_a_large_log_without_times_validates_on_a_smaller_share(users: int, share: float) -> None:
+    table = EventTable(np.zeros(users, EVENT_ROW), np.arange(users), {}, {})
+    assert validation_share(table, replace(SMALL, timed=False)) == pytest.approx(share)
+    assert validation_share(table, replace(SMALL, timed=False, validation_share=0.3)) == 0.3
+    assert validation_share(table, SMALL) == 0.15
+
+
+@pytest.mark.parametrize(("share", "stages"), [(0.04, {"search"}), (0.3, {"search", "refit"})])
+def test_only_a_large_validation_part_is_learned_too(tmp_path: Path, share: float, stages: set[str]) -> None:
+    settings = replace(SMALL, timed=False, validation_share=share)
+    model = trained(round_trips(50), settings, tmp_path)
+    assert {report.stage for report in model.course.epochs} == stages
