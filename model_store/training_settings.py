@@ -57,8 +57,8 @@ class TrainingSettings:
     seed: int = 0
 
 
-# Measured on session files: a larger network, smaller batches and an early cut of the rate reach more in less
-# time. With times the smaller state counts for more, as a store keeps it for every shopper.
+# Sessions alone ask for a larger network; with times, a store keeps the state for every shopper. The early cut
+# of the rate ends a run on many sessions in minutes. What was measured stands in docs/models.md.
 _WITHOUT_TIMES: Final[dict[str, Any]] = {
     "units": 100,
     "item_dimensions": 100,
