@@ -143,7 +143,6 @@ class ModelStore:
         versions.mkdir(parents=True, exist_ok=True)
         with (versions / _LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            _remove_unfinished(versions)
             writing = Writing(Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=versions)))
             try:
                 yield writing

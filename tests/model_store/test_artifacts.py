@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,18 @@ def test_a_writer_that_is_killed_leaves_no_version_and_no_lock(store: ModelStore
     assert store.versions("gru") == [whole]
     written(store)
     assert not list((store.root / "gru" / "versions").glob("*unfinished*"))
+
+
+def test_a_writer_waits_for_the_one_before_it(store: ModelStore) -> None:
+    second = threading.Thread(target=written, args=(store,), daemon=True)
+    with store.writing("gru") as first:
+        second.start()
+        second.join(timeout=0.2)
+        assert second.is_alive()
+        (first.directory / "weights.npz").write_text("first")
+    second.join()
+    assert [version[:4] for version in store.versions("gru")] == ["0001", "0002"]
+    assert store.versions("gru")[0] == first.version
 
 
 def test_what_is_not_there_is_named(store: ModelStore) -> None:
