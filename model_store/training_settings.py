@@ -57,8 +57,8 @@ class TrainingSettings:
     seed: int = 0
 
 
-# Sessions alone ask for a larger network; with times, a store keeps the state for every shopper. The early cut
-# of the rate ends a run on many sessions in minutes. What was measured stands in docs/models.md.
+# Sessions alone ask for a larger network; with times, a store keeps the state for every shopper. The early
+# cut of the rate ends a run on many sessions in minutes. What was measured stands in docs/models.md.
 _WITHOUT_TIMES: Final[dict[str, Any]] = {
     "units": 100,
     "item_dimensions": 100,
