@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -111,6 +112,14 @@ def test_two_services_never_share_a_directory(tmp_path: Path) -> None:
     first.kill()
     second.start()
     second.kill()
+
+
+def test_free_ports_do_not_follow_from_a_seed() -> None:
+    ports = set()
+    for _ in range(4):
+        random.seed(0)
+        ports.add(free_port())
+    assert len(ports) > 1
 
 
 def test_free_ports_are_free_and_below_those_of_outgoing_connections() -> None:
