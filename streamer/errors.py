@@ -1,4 +1,15 @@
-"""What can go wrong on the live path. Each error says whose move it is."""
+"""What can go wrong on the live path. Each error says whose move it is.
+
+StreamerError
+├── StoreUnavailable   Redis did not answer in time, or refused
+├── StaleOwner         the partition's offset in Redis is not the one that a batch was built on
+├── StateUnreadable    a stored state that this version cannot read
+├── PublishFailed      the brokers did not acknowledge a record in time
+├── BrokerUnavailable  the brokers cannot be reached, or refuse
+├── PortTaken          the port of the worker's metrics cannot be listened on
+├── TopicMissing       a topic that the worker needs does not exist
+└── ModelUnavailable   there is no model that can be served
+"""
 
 from __future__ import annotations
 
