@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from benchmarks.support.artifact import write_model
 from benchmarks.support.machine import machine
@@ -101,9 +103,6 @@ def _worker_round(settings: Settings, workload: Workload, number: int) -> Round:
 
 def _fresh_predictions(settings: Settings) -> None:
     """Empty the predictions topic, so that each round's reader starts from nothing."""
-    from confluent_kafka import TopicPartition
-    from confluent_kafka.admin import AdminClient, OffsetSpec
-
     admin = AdminClient({"bootstrap.servers": settings.kafka})
     places = [TopicPartition(settings.predictions_topic, n) for n in range(settings.partitions)]
     newest = OffsetSpec.latest()
