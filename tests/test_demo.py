@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -110,3 +111,23 @@ def test_the_model_stands_beside_the_baselines(report: dict[str, Any]) -> None:
     for measure in ("next_action", "next_item_recall_at_20"):
         assert {"model", "repeat", "popular", "markov"} <= report["live"][measure].keys()
         assert report["live"][measure]["events"] > 0
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_told_to_stop_leaves_nothing_behind(sent: signal.Signals, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-m", "foreclick", "demo", "--headless", "--events", "1000"],
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=tmp_path,
+    ) as demo:
+        assert demo.stdout is not None
+        assert any("epoch 1:" in line for line in demo.stdout)
+        demo.send_signal(sent)
+        demo.communicate(timeout=60)
+    assert demo.returncode == 130
+    assert list(scratch.iterdir()) == []

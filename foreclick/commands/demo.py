@@ -10,6 +10,7 @@ import typer
 from foreclick.command_settings import takes_settings
 from foreclick.errors import SettingsError
 from foreclick.settings import Settings
+from foreclick.signals import end_on_sigterm_as_on_ctrl_c
 
 EXIT_BROKEN = 1
 EXIT_INTERRUPTED = 130
@@ -85,6 +86,7 @@ def demo(
     )
     console = Console(stderr=as_json)
     plain = headless or not console.is_terminal
+    end_on_sigterm_as_on_ctrl_c()
     try:
         with PlainView(sys.stderr if as_json else sys.stdout) if plain else LiveView(console) as view:
             report = run_demo(options, settings, view)

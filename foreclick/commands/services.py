@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import signal
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Final
 
 import typer
@@ -11,6 +9,7 @@ import typer
 from foreclick.command_settings import takes_settings
 from foreclick.services import local_services, user_cache
 from foreclick.settings import Settings
+from foreclick.signals import end_on_sigterm_as_on_ctrl_c
 
 app = typer.Typer(no_args_is_help=True)
 ALIVE_CHECK_S: Final = 0.5
@@ -38,7 +37,7 @@ def up(
 
         foreclick services up --data ./services --kafka-port 9092 --redis-port 6379
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    end_on_sigterm_as_on_ctrl_c()
     try:
         with local_services(data, settings, kafka_port=kafka_port, redis_port=redis_port) as running:
             if running.broker:
@@ -68,8 +67,3 @@ def fetch(settings: Settings) -> None:
     cache = settings.cache_directory or user_cache()
     fetch_jars(cache, lambda name: typer.echo(f"fetched {name}", err=True))
     typer.echo(f"Kafka is complete in {cache}", err=True)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """End as Ctrl-C does, so that the servers are stopped in order."""
-    raise KeyboardInterrupt
