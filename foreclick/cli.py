@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
-from typing import Final, NamedTuple
+from importlib import import_module, metadata
+from typing import Annotated, Final, NamedTuple
 
 import typer
 
@@ -64,7 +64,7 @@ def build_app(words: Sequence[str]) -> typer.Typer:
         help="Live predictions from a shop's clickstream: events in through Kafka, predictions out.",
         epilog="Start with `foreclick demo`. `foreclick COMMAND --help` has examples.",
     )
-    app.callback()(_no_common_options)
+    app.callback()(_common_options)
     wanted = next((word for word in words if not word.startswith("-")), None)
     for name, command in COMMANDS.items():
         found = _import(command.target) if name == wanted else _placeholder
@@ -75,8 +75,19 @@ def build_app(words: Sequence[str]) -> typer.Typer:
     return app
 
 
-def _no_common_options() -> None:
-    """Hold the commands; the help text is the application's own."""
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"foreclick {metadata.version('foreclick')}")
+        raise typer.Exit
+
+
+def _common_options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Hold what comes before a command; the help text is the application's own."""
 
 
 def _placeholder() -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 
 import pytest
 
@@ -52,6 +53,11 @@ def test_help_lists_all_commands_and_loads_no_heavy_library() -> None:
         "polars",
     )
     assert [name for name in heavy if f"'{name}'" in loaded] == []
+
+
+def test_the_version_is_the_installed_ones() -> None:
+    done = run(["--version"])
+    assert (done.returncode, done.stdout) == (0, f"foreclick {metadata.version('foreclick')}\n")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
