@@ -203,7 +203,7 @@ def run_worker(config: WorkerConfig) -> None:
     app = build_app(config)
     # More threads only fight for the cores that Kafka, Redis and the event loop need.
     threadpool_limits(limits=1)
-    faust.Worker(app, override_logging=False, redirect_stdouts=False).execute_from_commandline()
+    faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True).execute_from_commandline()
 
 
 class _FetchedBatches(faust.Schema[None, FetchedBatch]):

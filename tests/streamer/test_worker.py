@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -168,5 +167,6 @@ def test_a_worker_that_is_told_to_stop_leaves_with_zero(
     with running_worker(fresh_topics, tmp_path) as worker:
         read_until(fresh_topics, fresh_topics.predictions_topic, bool)
         worker.send_signal(sent)
-        assert worker.wait(PATIENCE_S) == 0
-        assert isinstance(worker, subprocess.Popen)
+        said, _ = worker.communicate(timeout=PATIENCE_S)
+    assert worker.returncode == 0
+    assert all(" INFO " in line for line in said.splitlines())
