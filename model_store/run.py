@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _HIDDEN_ITEM_SHARE: Final = (0.02, 0.5)
 _STEPS_AN_EPOCH: Final = 64
 _LEAST_BATCH_EVENTS: Final = 64
-_REFIT_FROM_SHARE: Final = 0.05
 
 
 class Progress(Protocol):
@@ -59,17 +58,11 @@ class Run:
         if course.stage == SEARCH:
             stage = self._stage(self._split.fitting, saved)
             course = self._search(stage, course, saved.best if saved else [])
-            if not self._refits():
+            if not self._settings.refit:
                 return course, stage
             course, saved = replace(course, stage=REFIT), None
         stage = self._stage(self._split.whole, saved)
         return self._refit(stage, course), stage
-
-    def _refits(self) -> bool:
-        if self._settings.refit is not None:
-            return self._settings.refit
-        validated = np.count_nonzero(self._split.validation.scored)
-        return bool(validated > _REFIT_FROM_SHARE * len(self._split.whole.table))
 
     def _stage(self, part: Part, saved: Saved | None) -> Stage:
         """Return a fresh network over ``part``, or the one that was saved in this stage."""

@@ -2,9 +2,7 @@
 
 A run first searches: it learns the fitting part until the validation part no longer gains. Then, so that
 the newest events and items are not lost on the model, it refits: a fresh network learns the whole
-training part for the epochs, and at the rates, that the search found best. Where the validation part is
-small beside the rest, as in a large log of sessions, the search's network is kept: it lacks little. The test
-part is never read.
+training part for the epochs, and at the rates, that the search found best. The test part is never read.
 """
 
 from __future__ import annotations
@@ -45,8 +43,7 @@ class Comparison:
     """Measures by predictor, the network's under `evaluation.MODEL` beside the baselines'.
 
     On ``validation`` the network and the baselines have learned the fitting part only; on ``test``, which
-    is None where the log has no such part, the baselines have learned the whole training part, and so has the
-    network if it was refitted.
+    is None where the log has no such part, the whole training part.
     """
 
     validation: dict[str, Scores]

@@ -23,8 +23,7 @@ class TrainingSettings:
     """What a run is told. Shares are of the log's time; without real times, of its users in order.
 
     ``window_size`` has no default here: it is a setting of the whole system. ``validation_share`` None takes
-    15 per cent; without real times the share that holds 4,000 users, between 2 and 15 per cent. ``refit``
-    None refits where the validation part is over 5 per cent: without a smaller one little is lost.
+    15 per cent; without real times the share that holds 4,000 users, between 2 and 15 per cent.
     ``churn_horizon_ms`` None takes the largest of `CHURN_HORIZONS_MS` that is at most a quarter of the
     training time, and the least of them if none is. ``batch_events`` None takes a 64th of the events, between
     64 and ``most_batch_events``: a small log needs more steps, a large one fuller batches.
@@ -53,7 +52,7 @@ class TrainingSettings:
     most_epochs: int = 30
     patience: int = 3
     validation_events: int = 20_000
-    refit: bool | None = None
+    refit: bool = True
     seed: int = 0
 
 

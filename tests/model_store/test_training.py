@@ -234,10 +234,3 @@ def test_a_large_log_without_times_validates_on_a_smaller_share(users: int, shar
     assert validation_share(table, replace(SMALL, timed=False)) == pytest.approx(share)
     assert validation_share(table, replace(SMALL, timed=False, validation_share=0.3)) == 0.3
     assert validation_share(table, SMALL) == 0.15
-
-
-@pytest.mark.parametrize(("share", "stages"), [(0.04, {"search"}), (0.3, {"search", "refit"})])
-def test_only_a_large_validation_part_is_learned_too(tmp_path: Path, share: float, stages: set[str]) -> None:
-    settings = replace(SMALL, timed=False, validation_share=share)
-    model = trained(round_trips(50), settings, tmp_path)
-    assert {report.stage for report in model.course.epochs} == stages
