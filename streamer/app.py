@@ -203,7 +203,9 @@ def run_worker(config: WorkerConfig) -> None:
     app = build_app(config)
     # More threads only fight for the cores that Kafka, Redis and the event loop need.
     threadpool_limits(limits=1)
-    faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True).execute_from_commandline()
+    worker = faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
+    worker.spinner = None  # standard output is the profile's
+    worker.execute_from_commandline()
 
 
 class _FetchedBatches(faust.Schema[None, FetchedBatch]):

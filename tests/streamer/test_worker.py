@@ -170,3 +170,15 @@ def test_a_worker_that_is_told_to_stop_leaves_with_zero(
         said, _ = worker.communicate(timeout=PATIENCE_S)
     assert worker.returncode == 0
     assert all(" INFO " in line for line in said.splitlines())
+
+
+def test_a_profile_is_one_line_of_json_with_every_step(fresh_topics: Settings, tmp_path: Path) -> None:
+    promote_random_model(tmp_path, seed=1)
+    produce(fresh_topics, [keyed(event("e1"))])
+    with running_worker(fresh_topics, tmp_path, "--profile") as worker:
+        read_until(fresh_topics, fresh_topics.predictions_topic, bool)
+        worker.send_signal(signal.SIGTERM)
+        said, _ = worker.communicate(timeout=PATIENCE_S)
+    (line,) = [line for line in said.splitlines() if "us_per_event" in line]
+    steps = msgspec.json.decode(line.encode())["us_per_event"]
+    assert {"decode", "read", "windows", "network", "next items", "predictions", "publish"} <= set(steps)
