@@ -105,7 +105,8 @@ def test_every_package_that_is_imported_is_declared() -> None:
         (path.relative_to(REPOSITORY).as_posix(), module)
         for path in SOURCES
         for module in {name.partition(".")[0] for name in imports(path)} - set(ROOMS)
-        if module in providers and not declared & {name.lower() for name in providers[module]}
+        if module in providers
+        and not declared & {name.lower().replace("_", "-") for name in providers[module]}
     }
     assert wrong == set()
 
