@@ -10,16 +10,6 @@ from foreclick.command_settings import takes_settings
 from foreclick.settings import Settings, confluent_settings
 from foreclick.worker_settings import worker_config
 
-_EXAMPLES = """
-Scores every event of the events topic and publishes the predictions, until Ctrl-C or SIGTERM.
-
-Examples:
-
-    foreclick worker --kafka localhost:9092 --redis redis://localhost:6379/0
-
-    FORECLICK_KAFKA=broker:9092 FORECLICK_REDIS=redis://cache:6379/0 foreclick worker --profile
-"""
-
 
 @takes_settings
 def worker(
@@ -31,11 +21,15 @@ def worker(
         str, typer.Option("--instance", help="Fixed name in the consumer group, for quick restarts.")
     ] = "",
 ) -> None:
-    """Score events as they come, and publish predictions."""
+    """Score every event of the events topic and publish the predictions, until Ctrl-C or SIGTERM.
+
+    Examples:
+
+        foreclick worker --kafka 127.0.0.1:9092 --redis redis://127.0.0.1:6379/0
+
+        FORECLICK_KAFKA=broker:9092 FORECLICK_REDIS=redis://cache:6379/0 foreclick worker --profile
+    """
     from streamer.app import run_worker
 
     config = worker_config(settings, confluent_settings(settings), instance, profile=profile)
     run_worker(config)
-
-
-worker.__doc__ = _EXAMPLES
