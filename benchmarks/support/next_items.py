@@ -8,34 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from model_store.baselines import Act, Baseline
+from model_store.evaluating.served import served_steps
 from model_store.evaluation import DEPTH, rows_of_part
 from model_store.metrics import ranks_of
 from model_store.parts import Part
-from model_store.recompute import states_of_windows
 from model_store.sequences import EventTable
-from model_store.serving import Heads, ServedModel
+from model_store.serving import ServedModel
 from model_store.session_knn import SessionKnn
-from model_store.windows import EVENT_ROW, ROW_BYTES, inserted, row_items, rows_of, starts_session
+from model_store.windows import EVENT_ROW, row_items, starts_session
 
 Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
 Report = Callable[[float], None]
-
-_USERS_AT_ONCE: Final = 1_024
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The events of a log [E], where each user's begin [U + 1], and the next item of those ``asked`` [E]."""
+    """The events of a log [E], their sessions' numbers [E], and the next item [E] of those ``asked`` [E]."""
 
     table: EventTable
-    user_starts: Ints
     session: Ints
     next_item: npt.NDArray[np.uint64]
     asked: npt.NDArray[np.bool_]
@@ -44,13 +39,12 @@ class Pairs:
     def of(cls, table: EventTable) -> Pairs:
         """Return all pairs of ``table``. ``session`` [E] numbers the sessions by the time they begin."""
         rows = rows_of_part(Part(table, np.ones(len(table), bool), None))
-        first = np.flatnonzero(table.starts_user())
         begins = table.starts_user() | starts_session(table.rows, np.roll(table.rows, 1))
         order = np.argsort(table.times_ms[begins], kind="stable")
         number = np.empty(len(order), np.int64)
         number[order] = np.arange(len(order))
         session = number[np.cumsum(begins) - 1]
-        return cls(table, np.append(first, len(table)), session, rows.next_item, rows.item_scored)
+        return cls(table, session, rows.next_item, rows.item_scored)
 
     def __len__(self) -> int:
         return int(np.count_nonzero(self.asked))
@@ -59,16 +53,15 @@ class Pairs:
 def model_ranks(model: ServedModel, pairs: Pairs, report: Report) -> Ints:
     """Return the ranks [pairs] by ``model`` as a worker runs it: by steps, windows and the item index."""
     ranks = np.zeros(len(pairs.table), np.int64)
-    users = len(pairs.user_starts) - 1
-    for start in range(0, users, _USERS_AT_ONCE):
-        some = np.arange(start, min(start + _USERS_AT_ONCE, users))
-        for events, heads in _served(model, pairs, some):
-            asked = pairs.asked[events]
-            if asked.any() and heads.query is not None:
-                found, _ = model.next_items(heads.query[asked], DEPTH)
-                truth = _item_indices(model, pairs.next_item[events[asked]])
-                ranks[events[asked]] = ranks_of(found, truth)
-        report((int(some[-1]) + 1) / users)
+    done = 0
+    for events, _, heads in served_steps(model, pairs.table):
+        asked = pairs.asked[events]
+        if asked.any() and heads.query is not None:
+            found, _ = model.next_items(heads.query[asked], DEPTH)
+            truth = _item_indices(model, pairs.next_item[events[asked]])
+            ranks[events[asked]] = ranks_of(found, truth)
+        done += len(events)
+        report(done / len(ranks))
     return ranks[pairs.asked]
 
 
@@ -104,35 +97,6 @@ def knn_ranks(training: Pairs, pairs: Pairs, report: Report) -> Ints:
         ranks[event] = _rank(found, pairs.next_item[event])
         report((event + 1) / len(events))
     return ranks[pairs.asked]
-
-
-def _served(model: ServedModel, pairs: Pairs, users: Ints) -> Iterator[tuple[Ints, Heads]]:
-    """Yield the first event of each of ``users`` and the heads behind it, then the second, and so on."""
-    starts, ends = pairs.user_starts[users], pairs.user_starts[users + 1]
-    windows = [b""] * len(users)
-    states = model.zero_state(len(users))
-    for step in range(int((ends - starts).max())):
-        running = np.flatnonzero(starts + step < ends)
-        events = starts[running] + step
-        rows = pairs.table.rows[events]
-        previous = np.zeros(len(running), EVENT_ROW)
-        has_previous = np.zeros(len(running), bool)
-        rebuilt = []
-        for place, user in enumerate(running.tolist()):
-            row = rows[place].tobytes()
-            window, position, overflowed = inserted(windows[user], row, model.window_size)
-            if position:
-                at = (position - 1) * ROW_BYTES
-                previous[place] = rows_of(window[at : at + ROW_BYTES])[0]
-                has_previous[place] = True
-            if overflowed:
-                rebuilt.append(user)
-            windows[user] = window
-        inputs = model.encoder.encode(rows, previous, has_previous)
-        states[running] = model.step(states[running], inputs)
-        if rebuilt:
-            states[rebuilt] = states_of_windows(model, [windows[user] for user in rebuilt])
-        yield events, model.heads(states[running], inputs)
 
 
 def _item_indices(model: ServedModel, items: npt.NDArray[np.uint64]) -> Ints:

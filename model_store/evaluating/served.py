@@ -1,0 +1,69 @@
+"""A served model over a table of events: what a worker would say behind each of them.
+
+One event at a time for each user, by the window rule, many users side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from model_store.recompute import states_of_windows
+from model_store.windows import EVENT_ROW, ROW_BYTES, inserted, rows_of
+
+if TYPE_CHECKING:
+    from model_store.sequences import EventTable, Ints
+    from model_store.serving import Heads, ServedModel
+
+USERS_AT_ONCE: Final = 1_024
+
+
+class ServedStep(NamedTuple):
+    """The places of some events in the table [B], the states behind them [B, units], and the heads."""
+
+    events: Ints
+    states: npt.NDArray[np.float32]
+    heads: Heads
+
+
+def served_steps(model: ServedModel, table: EventTable) -> Iterator[ServedStep]:
+    """Yield every event of ``table`` once, with what ``model`` says behind it.
+
+    Of `USERS_AT_ONCE` users come the first events, then the second ones, and so on; then come the next users.
+    """
+    first = np.append(np.flatnonzero(table.starts_user()), len(table))
+    for start in range(0, len(first) - 1, USERS_AT_ONCE):
+        some = first[start : start + USERS_AT_ONCE + 1]
+        yield from _side_by_side(model, table, some[:-1], some[1:])
+
+
+def _side_by_side(model: ServedModel, table: EventTable, starts: Ints, ends: Ints) -> Iterator[ServedStep]:
+    """Yield the first events of the users whose events stand from ``starts`` to ``ends``, then the second."""
+    windows = [b""] * len(starts)
+    states = model.zero_state(len(starts))
+    for step in range(int((ends - starts).max())):
+        running = np.flatnonzero(starts + step < ends)
+        events = starts[running] + step
+        rows = table.rows[events]
+        previous = np.zeros(len(running), EVENT_ROW)
+        has_previous = np.zeros(len(running), bool)
+        rebuilt = []
+        for place, user in enumerate(running.tolist()):
+            row = rows[place].tobytes()
+            window, position, overflowed = inserted(windows[user], row, model.window_size)
+            if position:
+                at = (position - 1) * ROW_BYTES
+                previous[place] = rows_of(window[at : at + ROW_BYTES])[0]
+                has_previous[place] = True
+            if overflowed:
+                rebuilt.append(user)
+            windows[user] = window
+        inputs = model.encoder.encode(rows, previous, has_previous)
+        states[running] = model.step(states[running], inputs)
+        if rebuilt:
+            states[rebuilt] = states_of_windows(model, [windows[user] for user in rebuilt])
+        stepped = states[running]
+        yield ServedStep(events, stepped, model.heads(stepped, inputs))
