@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from model_store.lookback import lookback_at
 from model_store.losses import HazardLabels, hazard_labels
 from model_store.sequences import MASKED, Ints, Labels, Mask, Windows, labels_of, windows_of
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from model_store.encoder import Encoder, Inputs
     from model_store.parts import Part
     from model_store.specification import NetworkSpecification
+    from model_store.windows import Rows
 
 _CHUNK_BATCHES = 16
 
@@ -45,40 +47,30 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Samples:
-    """A part of a log, encoded and labelled, with the windows that hold a scored event.
+    """A part of a log, labelled, with the windows that hold a scored event.
 
-    ``first_numeric`` [W, F] are the numeric features of each window's first event, which has no previous
-    one there.
+    Events are encoded batch by batch: one that stands in two windows has another past in each.
     """
 
-    inputs: Inputs
+    rows: Rows
+    encoder: Encoder
     windows: Windows
-    first_numeric: npt.NDArray[np.float32]
     scored: Mask
     labels: Labels
-    next_item: Ints
     hazard: HazardLabels
 
     @classmethod
     def of(cls, part: Part, encoder: Encoder, specification: NetworkSpecification) -> Samples:
-        """Encode and label ``part``."""
+        """Label ``part``; ``encoder`` is to encode it."""
         table = part.table
-        starts = table.starts_user()
-        inputs = encoder.encode(table.rows, np.roll(table.rows, 1), ~starts)
-        windows = _with_scored(windows_of(table, specification.window_size), part.scored)
-        firsts = table.rows[windows.start]
-        first_inputs = encoder.encode(firsts, firsts, np.zeros(len(firsts), bool))
         labels = labels_of(table, part.until_ms)
-        followed = labels.next_event != MASKED
-        next_item = np.where(followed, inputs.item[labels.next_event], 0)
         edges = specification.hazard_edges_ms or (0, 1)
         return cls(
-            inputs=inputs,
-            windows=windows,
-            first_numeric=first_inputs.numeric,
+            rows=table.rows,
+            encoder=encoder,
+            windows=_with_scored(windows_of(table, specification.window_size), part.scored),
             scored=part.scored,
             labels=labels,
-            next_item=np.where(next_item > 0, next_item, MASKED),
             hazard=hazard_labels(labels.gap_ms, labels.returned, edges),
         )
 
@@ -111,8 +103,7 @@ class Samples:
         chosen = np.sort(order[np.cumsum(self.windows.length[order]) <= most_events])
         if len(chosen) in (0, len(order)):
             return self
-        windows = Windows(*(column[chosen] for column in self.windows))
-        return replace(self, windows=windows, first_numeric=self.first_numeric[chosen])
+        return replace(self, windows=Windows(*(column[chosen] for column in self.windows)))
 
     def batch(self, chosen: Ints) -> Batch:
         """Return the batch of the windows numbered ``chosen`` [B]."""
@@ -120,12 +111,11 @@ class Samples:
         steps = np.arange(int(length.max()))  # [T]
         real = steps < length  # [B, T]
         event = np.where(real, start + steps, 0)
-        inputs = self.inputs.take(event)
-        inputs.numeric[:, 0] = self.first_numeric[chosen]
+        inputs = self._encoded(event, np.where(real, steps, 0))
         scored = real & (steps >= self.windows.new_from[chosen, None]) & self.scored[event]
         places = np.flatnonzero(scored)
         chosen_events = event.reshape(-1)[places]
-        items = self.next_item[chosen_events]
+        items = self._next_items(chosen_events)
         return Batch(
             item=inputs.item * real,
             event_type=inputs.event_type * real,
@@ -136,9 +126,22 @@ class Samples:
             gap_bin=self.hazard.bin[chosen_events],
             survived=self.hazard.survived[chosen_events],
             returned=self.labels.returned[chosen_events].astype(np.float32),
-            with_item=places[items != MASKED].astype(np.int32),
-            next_item=items[items != MASKED].astype(np.int32),
+            with_item=places[items > 0].astype(np.int32),
+            next_item=items[items > 0],
         )
+
+    def _encoded(self, event: Ints, place: Ints) -> Inputs:
+        """Return the inputs [B, T] of the events at ``event`` [B, T], each at its ``place`` in its window."""
+        index = event.reshape(-1)
+        past = lookback_at(self.rows, index, place.reshape(-1), self.encoder.lookback_events)
+        inputs = self.encoder.encode(self.rows.take(index), past)
+        return inputs.take(np.arange(len(index)).reshape(event.shape))
+
+    def _next_items(self, events: Ints) -> npt.NDArray[np.int32]:
+        """Return the index of each event's next item, 0 where there is none or it is unknown."""
+        following = self.labels.next_event[events]
+        items = self.encoder.item_indices(self.rows.take(np.maximum(following, 0)))
+        return np.where(following == MASKED, np.int32(0), items)
 
 
 def _with_scored(windows: Windows, scored: Mask) -> Windows:

@@ -1,8 +1,8 @@
 """From the stored rows of a window to the numbers that a network reads: one encoder for training and serving.
 
-Every feature of an event is a function of its own row and of the row before it in the window, so the
-same call serves a whole log, a window and one live event. Index 0 of the items and of the categories
-stands for unknown and for absent.
+Every feature of an event is a function of its own row and of its `Lookback`, so the same call serves a
+whole log, a window and one live event. Index 0 of the items and of the categories stands for unknown
+and for absent.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.errors import FileAbsentError, FileCorruptError
+from model_store.lookback import Lookback, lookback_in_windows
 from model_store.windows import (
     Rows,
     category_fingerprint,
@@ -130,23 +131,30 @@ class Encoder:
         categories, _ = _vocabulary(rows["category"].astype(np.uint64), category_names, min_count)
         return cls(items, categories, counts, _statistics(rows, timed))
 
-    def encode(self, rows: Rows, previous: Rows, has_previous: npt.NDArray[np.bool_]) -> Inputs:
-        """Return the inputs of ``rows`` [B], each after its row of ``previous`` [B] in the same window.
+    @property
+    def lookback_events(self) -> int:
+        """How many rows before an event `encode` reads."""
+        return 1
 
-        Where ``has_previous`` [B] is False, the row is its window's first, and ``previous`` is not read.
+    def encode(self, rows: Rows, lookback: Lookback) -> Inputs:
+        """Return the inputs of ``rows`` [B], each with its past in ``lookback`` [B, L].
+
+        L must be at least `lookback_events`; rows further back are not read.
         """
         return Inputs(
             item=self.item_indices(rows),
             event_type=rows["event_type"].astype(np.int32),
             category=self._categories.indices(rows["category"].astype(np.uint64)),
-            numeric=self._numeric(rows, previous, has_previous),
+            numeric=self._numeric(rows, lookback.rows[:, 0], lookback.present[:, 0]),
         )
 
     def encode_window(self, rows: Rows) -> Inputs:
         """Return the inputs of a whole window, oldest event first."""
-        has_previous = np.ones(len(rows), bool)
-        has_previous[:1] = False
-        return self.encode(rows, np.roll(rows, 1), has_previous)
+        return self.encode_windows(rows, np.array([len(rows)]))
+
+    def encode_windows(self, rows: Rows, lengths: npt.NDArray[np.int64]) -> Inputs:
+        """Return the inputs of ``rows`` [E]: whole windows of ``lengths`` [W], one after another."""
+        return self.encode(rows, lookback_in_windows(rows, lengths, self.lookback_events))
 
     def item_indices(self, rows: Rows) -> npt.NDArray[np.int32]:
         """Return the item index of each row, 0 where the item is unknown or absent."""

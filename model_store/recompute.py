@@ -27,10 +27,7 @@ def states_of_windows(model: ServedModel, windows: Sequence[bytes]) -> npt.NDArr
     order = np.argsort(-lengths, kind="stable")
     starts = np.cumsum(lengths[order]) - lengths[order]  # int64[windows], first row of each
     rows = rows_of(windows[index] for index in order)
-    first = np.zeros(len(rows), dtype=np.bool_)
-    first[starts[lengths[order] > 0]] = True
-    previous = rows[np.maximum(np.arange(len(rows)) - 1, 0)]
-    inputs = model.encoder.encode(rows, previous, ~first)
+    inputs = model.encoder.encode_windows(rows, lengths[order])
     ordered = model.zero_state(len(windows))
     for position in range(int(lengths.max())):
         running = int(np.count_nonzero(lengths > position))

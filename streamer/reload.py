@@ -6,8 +6,6 @@ import asyncio
 import logging
 from pathlib import Path
 
-import numpy as np
-
 from model_store.artifacts import ModelStore
 from model_store.errors import ArtifactError
 from model_store.recompute import states_of_windows
@@ -80,9 +78,6 @@ def _warm(model: ServedModel) -> None:
         event_id="warm", user_id="warm", event_type=EventType.VIEW, event_time_ms=2**40, item_id="warm"
     )
     row = pack_row(event)
-    rows = rows_of(row)
-    heads = model.heads(
-        states_of_windows(model, [row]), model.encoder.encode(rows, rows, np.zeros(1, dtype=np.bool_))
-    )
+    heads = model.heads(states_of_windows(model, [row]), model.encoder.encode_window(rows_of(row)))
     if heads.query is not None:
         model.next_items(heads.query, 1)

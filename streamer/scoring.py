@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.encoder import Inputs
+from model_store.lookback import lookback_of_windows
 from model_store.recompute import states_of_windows
 from model_store.serving import ServedModel
-from model_store.windows import ROW_BYTES, rows_of
 from streamer.memory import Slot
 from streamer.profile import Profile
 from streamer.records import DeadLetter, DecodedBatch, SourcePartition
@@ -24,7 +24,6 @@ from streamer.state import UserState
 from streamer.windowing import BatchPlan, Steps, WindowPlanner
 
 States = npt.NDArray[np.float32]
-_NO_ROW = b"\0" * ROW_BYTES
 
 
 @dataclass(frozen=True)
@@ -103,16 +102,11 @@ def _span(plan: BatchPlan) -> range:
 
 def _advance(model: ServedModel, steps: Steps) -> tuple[States, Inputs]:
     """Return the state behind each step, float32[steps, state_units], and each step's encoded event."""
-    count = len(steps)
-    last = rows_of(steps.last_rows)
-    has_previous = np.array([bool(row) for row in steps.previous_rows], dtype=np.bool_)
-    previous = rows_of([row or _NO_ROW for row in steps.previous_rows])
-    inputs = model.encoder.encode(last, previous, has_previous)
-    states = model.zero_state(count)
-    rebuilt = [step for step, window in enumerate(steps.windows) if window is not None]
+    inputs = model.encoder.encode(*lookback_of_windows(steps.windows, model.encoder.lookback_events))
+    states = model.zero_state(len(steps))
+    rebuilt = [step for step, rebuild in enumerate(steps.rebuilds) if rebuild]
     if rebuilt:
-        windows = [window for window in steps.windows if window is not None]
-        states[rebuilt] = states_of_windows(model, windows)
+        states[rebuilt] = states_of_windows(model, [steps.windows[step] for step in rebuilt])
     for indices in _incremental_rounds(steps):
         before = _states_before(model, steps, states, indices)
         states[indices] = model.step(before, inputs.take(indices))
@@ -121,7 +115,7 @@ def _advance(model: ServedModel, steps: Steps) -> tuple[States, Inputs]:
 
 def _incremental_rounds(steps: Steps) -> list[npt.NDArray[np.int64]]:
     """Return the steps that go on from a kept state, by round: int64[steps of the round] each."""
-    incremental = np.array([window is None for window in steps.windows], dtype=np.bool_)
+    incremental = ~np.array(steps.rebuilds, dtype=np.bool_)
     rounds = np.array(steps.rounds, dtype=np.int64)
     if not incremental.any():
         return []

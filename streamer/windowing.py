@@ -19,19 +19,17 @@ from streamer.state import UserState
 class Steps:
     """The accepted events of a group of batches, as parallel lists; an index into them is a step.
 
-    ``last_rows`` and ``previous_rows`` are the newest two rows of the user's window after the event
-    (``previous`` is empty bytes for a window of one). ``priors`` is the step before of the same user,
-    -1 for none. ``windows`` holds the whole window where the state must be rebuilt from zero, else None.
+    ``windows`` are the packed windows of the users behind the event. ``rebuilds`` tells where the state
+    must be run from zero over that window. ``priors`` is the step before of the same user, -1 for none.
     """
 
     records: list[SourceRecord] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     states: list[UserState] = field(default_factory=list)
-    last_rows: list[bytes] = field(default_factory=list)
-    previous_rows: list[bytes] = field(default_factory=list)
+    windows: list[bytes] = field(default_factory=list)
+    rebuilds: list[bool] = field(default_factory=list)
     priors: list[int] = field(default_factory=list)
     rounds: list[int] = field(default_factory=list)
-    windows: list[bytes | None] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.events)
@@ -95,10 +93,9 @@ class WindowPlanner:
         steps.records.append(record)
         steps.events.append(event)
         steps.states.append(state)
-        steps.last_rows.append(rows[-ROW_BYTES:])
-        steps.previous_rows.append(rows[-2 * ROW_BYTES : -ROW_BYTES])
-        steps.priors.append(prior)
+        steps.windows.append(rows)
         rebuild = overflowed or not takes_last_place or not current
+        steps.rebuilds.append(rebuild)
+        steps.priors.append(prior)
         steps.rounds.append(0 if rebuild or prior < 0 else steps.rounds[prior] + 1)
-        steps.windows.append(rows if rebuild else None)
         return step

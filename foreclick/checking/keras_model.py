@@ -56,9 +56,7 @@ class SavedModel:
         Encodes all windows in one call, which is `Encoder.encode_window` of each.
         """
         rows = rows_of(row for window in windows for row in window)
-        has_previous = np.ones(len(rows), np.bool_)
-        has_previous[np.cumsum(lengths) - lengths] = False
-        inputs = self.encoder.encode(rows, np.roll(rows, 1), has_previous)
+        inputs = self.encoder.encode_windows(rows, lengths)
         present = np.arange(lengths.max()) < lengths[:, None]  # bool[windows, longest]
         arrays = {
             "item": inputs.item,

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from model_store.lookback import lookback_of_windows
 from model_store.recompute import states_of_windows
-from model_store.windows import EVENT_ROW, ROW_BYTES, inserted, rows_of
+from model_store.windows import inserted
 
 if TYPE_CHECKING:
     from model_store.sequences import EventTable, Ints
@@ -48,20 +49,14 @@ def _side_by_side(model: ServedModel, table: EventTable, starts: Ints, ends: Int
         running = np.flatnonzero(starts + step < ends)
         events = starts[running] + step
         rows = table.rows[events]
-        previous = np.zeros(len(running), EVENT_ROW)
-        has_previous = np.zeros(len(running), bool)
         rebuilt = []
         for place, user in enumerate(running.tolist()):
             row = rows[place].tobytes()
-            window, position, overflowed = inserted(windows[user], row, model.window_size)
-            if position:
-                at = (position - 1) * ROW_BYTES
-                previous[place] = rows_of(window[at : at + ROW_BYTES])[0]
-                has_previous[place] = True
+            windows[user], _, overflowed = inserted(windows[user], row, model.window_size)
             if overflowed:
                 rebuilt.append(user)
-            windows[user] = window
-        inputs = model.encoder.encode(rows, previous, has_previous)
+        seen = [windows[user] for user in running.tolist()]
+        inputs = model.encoder.encode(*lookback_of_windows(seen, model.encoder.lookback_events))
         states[running] = model.step(states[running], inputs)
         if rebuilt:
             states[rebuilt] = states_of_windows(model, [windows[user] for user in rebuilt])

@@ -17,6 +17,7 @@ from model_store.encoder import (
     EncoderStatistics,
 )
 from model_store.errors import FileAbsentError, FileCorruptError
+from model_store.lookback import lookback_of_windows
 from model_store.sequences import EventTable
 from model_store.windows import Rows, pack_row, rows_of
 from producers.events import Event, EventType
@@ -117,8 +118,8 @@ def test_events_one_by_one_and_as_a_window_encode_alike(window: list[Event]) -> 
     packed = rows(*window)
     whole = encoder.encode_window(packed)
     for place in range(len(window)):
-        before = packed[max(place - 1, 0)][None]
-        single = encoder.encode(packed[place : place + 1], before, np.array([place > 0]))
+        read = b"".join(pack_row(each) for each in window[: place + 1])
+        single = encoder.encode(*lookback_of_windows([read]))
         for name in ("item", "event_type", "category", "numeric"):
             assert getattr(single, name)[0].tolist() == getattr(whole, name)[place].tolist()
 
