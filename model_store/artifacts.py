@@ -107,8 +107,8 @@ class ModelStore:
     def path(self, name: str, version: str) -> Path:
         """Return the directory of a version, after every file was held against the manifest.
 
-        Raises `ModelUnknownError`, `ManifestError`, `FormatTooNewError`, `FileAbsentError`,
-        `FileTruncatedError` or `FileCorruptError`.
+        Raises `ModelUnknownError`, `ManifestError`, `FormatTooNewError`, `FormatTooOldError`,
+        `FileAbsentError`, `FileTruncatedError` or `FileCorruptError`.
         """
         if version not in self.versions(name):
             raise ModelUnknownError(

@@ -39,6 +39,10 @@ class FormatTooNewError(ArtifactError):
     """The artifact was written by a newer release than this one."""
 
 
+class FormatTooOldError(ArtifactError):
+    """The artifact was written by an older release, whose format this one does not read."""
+
+
 class FileAbsentError(ArtifactError):
     """A file that the manifest names, or that every artifact needs, is not there."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from model_store.item_index import build_item_index, save_item_index
-from model_store.network import build_saved_model, serving_weights
+from model_store.networks.building import build_saved_model, serving_weights
 from model_store.specification import KERAS_FILE, save_network
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def export(directory: Path, stage: Stage) -> None:
     item_vectors = learner.item_vectors()
     specification = learner.specification
     encoder.save(directory)
-    save_network(directory, specification, serving_weights(specification, learner.body, item_vectors))
-    build_saved_model(specification, learner.body, item_vectors).save(directory / KERAS_FILE)
+    save_network(directory, specification, serving_weights(specification, learner.network, item_vectors))
+    build_saved_model(specification, learner.network, item_vectors).save(directory / KERAS_FILE)
     batches = samples.sampled(_INDEX_QUERY_EVENTS).in_order(_INDEX_QUERY_EVENTS)
     queries = np.concatenate([learner.answer(batch).query for batch in batches])
     save_item_index(directory, build_item_index(item_vectors, queries))

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from model_store.batches import Batch
 from model_store.losses import Losses, mean_action_loss, mean_hazard_loss
-from model_store.network import build_body, unit_vectors
+from model_store.networks.building import build_network, unit_vectors
 from model_store.row_adam import RowAdam
 from model_store.sampled_softmax import NegativeSampler, next_item_losses
 
@@ -44,7 +44,7 @@ class Learner:
         seed: int,
     ) -> None:
         self.specification = specification
-        self.body = build_body(specification, dropout, seed)
+        self.network = build_network(specification, dropout, seed)
         self._hidden_item_share = hidden_item_share
         self._sampler = NegativeSampler(encoder.item_counts, sample_size)
         self._generator = np.random.default_rng(seed)
@@ -52,7 +52,7 @@ class Learner:
         start = self._generator.normal(0.0, shape[1] ** -0.5, shape).astype(np.float32)
         self._rows = RowAdam(tf.Variable(start))
         self._optimizer = keras.optimizers.Adam(global_clipnorm=_GRADIENT_NORM)
-        self._optimizer.build(self.body.trainable_variables)
+        self._optimizer.build(self.network.trainable_variables)
         self._step = tf.function(self._traced_step, input_signature=_signature(specification, training=True))
         self._answer = tf.function(
             self._traced_answer, input_signature=_signature(specification, training=False)
@@ -102,8 +102,8 @@ class Learner:
             variable.assign(value)
 
     def _variables(self) -> list[Any]:
-        # the states of the dropout's generators are among the body's variables
-        return [*self.body.variables, *self._optimizer.variables, *self._rows.variables]
+        # the states of the dropout's generators are among the network's variables
+        return [*self.network.variables, *self._optimizer.variables, *self._rows.variables]
 
     @property
     def generator(self) -> np.random.Generator:
@@ -142,7 +142,7 @@ class Learner:
                     outputs["hazard"], batch.gap_bin, batch.survived, batch.returned
                 )
             total = item_loss + action_loss + hazard_loss
-        trained = self.body.trainable_variables
+        trained = self.network.trainable_variables
         gradients, row_gradient = tape.gradient(
             total, (trained, table_rows), unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
@@ -157,7 +157,7 @@ class Learner:
 
     def _outputs(self, batch: Batch, item_vectors: tf.Tensor, *, training: bool) -> dict[str, tf.Tensor]:
         """Return the heads at the scored events, the query at those with a known next item."""
-        outputs = self.body(
+        outputs = self.network(
             {
                 "item_vectors": item_vectors,
                 "event_type": batch.event_type,

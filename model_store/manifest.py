@@ -13,13 +13,14 @@ from model_store.errors import (
     FileCorruptError,
     FileTruncatedError,
     FormatTooNewError,
+    FormatTooOldError,
     ManifestError,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 MANIFEST_FILE: Final = "manifest.json"
 _READ_BYTES: Final = 1 << 20
 
@@ -49,8 +50,13 @@ def verify(directory: Path) -> Manifest:
         raise ManifestError(f"{path} is no manifest ({error}): train the model again") from error
     if manifest.format_version > FORMAT_VERSION:
         raise FormatTooNewError(
-            f"{directory} has format {manifest.format_version}, this release reads up to {FORMAT_VERSION}: "
+            f"{directory} has format {manifest.format_version}, this release reads {FORMAT_VERSION}: "
             "update foreclick"
+        )
+    if manifest.format_version < FORMAT_VERSION:
+        raise FormatTooOldError(
+            f"{directory} has format {manifest.format_version}, this release reads {FORMAT_VERSION}: "
+            "train the model again"
         )
     for name, entry in manifest.files.items():
         _verify_file(directory / name, entry)

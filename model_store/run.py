@@ -16,7 +16,7 @@ from model_store.errors import TrainingError
 from model_store.evaluation import rows_of_part
 from model_store.export import Stage
 from model_store.learner import Learner
-from model_store.network import specify
+from model_store.networks.specifying import specify
 from model_store.parts import Part, Split, time_at_share
 from model_store.training_settings import CHURN_HORIZONS_MS, TrainingSettings
 from model_store.validation import measure, score
@@ -76,7 +76,7 @@ class Run:
         )
         specification = specify(
             encoder,
-            cell=settings.cell,
+            network=settings.network,
             units=settings.units,
             item_dimensions=settings.item_dimensions,
             window_size=settings.window_size,

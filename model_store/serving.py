@@ -5,7 +5,6 @@ A `ServedModel` holds no state of any user and changes nothing that is handed to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import faiss
@@ -16,6 +15,7 @@ import xxhash
 from model_store.encoder import ENCODER_FILE, Encoder, Inputs
 from model_store.errors import FileCorruptError
 from model_store.item_index import ItemIndex, load_item_index
+from model_store.served_heads import Heads, ServedHeads
 from model_store.specification import (
     NETWORK_FILE,
     NetworkSpecification,
@@ -30,22 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from model_store.artifacts import ModelStore
-
-_LEAST_SQUARED_LENGTH = np.float32(1e-12)  # as in keras.layers.UnitNormalization
-
-
-@dataclass(frozen=True)
-class Heads:
-    """What a model says after each event of a batch; None where the model has no such head.
-
-    ``next_action`` float32[batch, actions] are probabilities in the order of `ServedModel.action_names`;
-    ``hazard`` float32[batch, bins] is what `ServedModel.survival` reads; ``query`` float32[batch, dimensions]
-    are the unit vectors that `ServedModel.next_items` reads.
-    """
-
-    next_action: Floats | None
-    hazard: Floats | None
-    query: Floats | None
 
 
 class ServedModel:
@@ -71,13 +55,12 @@ class ServedModel:
         self.encoder = encoder
         self.index = index
         self.survival = _survival(specification)
-        self._cell = cell_from_weights(specification.cell, weights)
+        self._cell = cell_from_weights(specification.network, weights)
         self._item_vectors = weights["item_vectors"]
         self._event_type_vectors = weights["event_type_vectors"]
         self._category_vectors = weights["category_vectors"]
         self._item_scale = np.float32(specification.item_logit_scale)
-        self._head_kernel, self._head_bias = _joined_heads(specification, weights)
-        self._query_of_item = weights["query_kernel"][specification.units :]
+        self._heads = ServedHeads(specification, weights)
 
     @property
     def state_units(self) -> int:
@@ -97,16 +80,7 @@ class ServedModel:
 
     def heads(self, state: Floats, inputs: Inputs) -> Heads:
         """Return what the model says in the states behind the events of ``inputs``."""
-        actions, bins = len(self.action_names), len(self.specification.hazard_edges_ms)
-        outputs = state @ self._head_kernel  # float32[batch, actions + bins + dimensions]
-        outputs += self._head_bias
-        query = self._item_vectors[inputs.item] @ self._query_of_item
-        query += outputs[:, actions + bins :]
-        return Heads(
-            _softmax(outputs[:, :actions]),
-            _sigmoid(outputs[:, actions : actions + bins]) if bins else None,
-            _normalised(query),
-        )
+        return self._heads(state, inputs)
 
     def next_items(self, query: Floats, k: int) -> tuple[npt.NDArray[np.int64], Floats]:
         """Return the ``k`` best next items of each query and their logits, best first.
@@ -176,35 +150,3 @@ def _survival(specification: NetworkSpecification) -> Survival | None:
     if specification.churn_horizon_ms is None or not specification.hazard_edges_ms:
         return None
     return Survival(specification.hazard_edges_ms, specification.churn_horizon_ms)
-
-
-def _joined_heads(specification: NetworkSpecification, weights: Weights) -> tuple[Floats, Floats]:
-    """Return what all heads do with the state as one kernel [units, outputs] and one bias [outputs]."""
-    heads = ["action", *(["hazard"] if specification.hazard_edges_ms else []), "query"]
-    kernels = [weights[f"{head}_kernel"][: specification.units] for head in heads]
-    biases = [weights[f"{head}_bias"] for head in heads]
-    return np.concatenate(kernels, axis=1), np.concatenate(biases)
-
-
-def _softmax(logits: Floats) -> Floats:
-    """Return the probabilities of each row. ``logits`` is overwritten."""
-    logits -= logits.max(axis=1, keepdims=True)
-    np.exp(logits, out=logits)
-    logits /= logits.sum(axis=1, keepdims=True)
-    return logits
-
-
-def _sigmoid(logits: Floats) -> Floats:
-    """Return 1 / (1 + exp(-x)) as 0.5 tanh(x / 2) + 0.5, which cannot overflow."""
-    halved: Floats = logits * np.float32(0.5)
-    np.tanh(halved, out=halved)
-    halved *= np.float32(0.5)
-    halved += np.float32(0.5)
-    return halved
-
-
-def _normalised(vectors: Floats) -> Floats:
-    """Return ``vectors``, overwritten, each of length 1."""
-    squared = np.einsum("bd,bd->b", vectors, vectors)
-    vectors /= np.sqrt(np.maximum(squared, _LEAST_SQUARED_LENGTH))[:, None]
-    return vectors

@@ -34,6 +34,8 @@ KERAS_FILE: Final = "model.keras"
 TRAINING_FILE: Final = "training.json"
 METRICS_FILE: Final = "metrics.json"
 NO_FURTHER_ACTION: Final = "none"
+RECURRENT_NETWORKS: Final = ("gru",)
+NETWORKS: Final = RECURRENT_NETWORKS
 ACTION_NAMES: Final = (*(event_type.value for event_type in EVENT_TYPES), NO_FURTHER_ACTION)
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
@@ -49,7 +51,7 @@ class NetworkSpecification:
     empty when the network has no hazard head. ``timed`` is False for a log without real times.
     """
 
-    cell: str
+    network: str
     units: int
     item_dimensions: int
     event_type_dimensions: int

@@ -37,7 +37,7 @@ class TrainingSettings:
     test_from: float | None = None
     validation_share: float | None = None
     timed: bool = True
-    cell: str = "gru"
+    network: str = "gru"
     units: int = 64
     item_dimensions: int = 64
     least_item_count: int = 1

@@ -28,24 +28,25 @@ def write_model(root: Path, workload: Workload, *, units: int, window_size: int,
     Item vectors lie in clusters, as learned ones do: an index over vectors without any structure would
     measure nothing that occurs.
     """
-    from model_store.network import build_body, build_saved_model, serving_weights, specify
+    from model_store.networks.building import build_network, build_saved_model, serving_weights
+    from model_store.networks.specifying import specify
 
     encoder = _encoder(workload)
     specification = specify(
         encoder,
-        cell="gru",
+        network="gru",
         units=units,
         item_dimensions=units,
         window_size=window_size,
         churn_horizon_ms=7 * DAY_MS,
     )
     vectors = clustered_vectors(len(encoder.items), units)
-    body = build_body(specification, 0.0, seed=1)
+    network = build_network(specification, 0.0, seed=1)
     store = ModelStore(root)
     with store.writing(name) as writing:
         encoder.save(writing.directory)
-        save_network(writing.directory, specification, serving_weights(specification, body, vectors))
-        build_saved_model(specification, body, vectors).save(writing.directory / KERAS_FILE)
+        save_network(writing.directory, specification, serving_weights(specification, network, vectors))
+        build_saved_model(specification, network, vectors).save(writing.directory / KERAS_FILE)
         save_item_index(writing.directory, build_item_index(vectors))
     store.promote(name, writing.version)
     return writing.version

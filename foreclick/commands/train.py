@@ -9,6 +9,7 @@ from foreclick.command_settings import takes_settings
 from foreclick.log_options import LogSource, reads_log
 from foreclick.settings import Settings
 from foreclick.training_job import TrainingJob, run_training
+from model_store.specification import NETWORKS
 from model_store.training_settings import TrainingSettings, default_training_settings
 
 _DEFAULTS: Final = TrainingSettings(window_size=Settings().window_size)
@@ -29,9 +30,9 @@ def train(
         float | None,
         typer.Option(min=0.0, max=1.0, help="Start of the test; else --train-until.", rich_help_panel=_PARTS),
     ] = _DEFAULTS.test_from,
-    cell: Annotated[
-        str, typer.Option(help="Kind of recurrent cell.", rich_help_panel=_NETWORK)
-    ] = _DEFAULTS.cell,
+    network: Annotated[
+        str, typer.Option(help=f"One of {', '.join(NETWORKS)}.", rich_help_panel=_NETWORK)
+    ] = _DEFAULTS.network,
     units: Annotated[
         int | None,
         typer.Option(min=1, help=f"Units of the hidden state; {_SIZES}.", rich_help_panel=_NETWORK),
@@ -78,7 +79,7 @@ def train(
         train_until=train_until,
         test_from=test_from,
         timed=source.timed,
-        cell=cell,
+        network=network,
         units=units,
         item_dimensions=item_dimensions,
         least_item_count=least_item_count,

@@ -22,7 +22,7 @@ def root(tmp_path: Path) -> Path:
 
 def written(root: Path) -> str:
     with ModelStore(root).writing("gru") as writing:
-        (writing.directory / "network.json").write_text('{"cell": "gru"}')
+        (writing.directory / "network.json").write_text('{"network": "gru"}')
         (writing.directory / "metrics.json").write_text('{"test": null}')
     return writing.version
 
@@ -38,7 +38,7 @@ def test_list_show_and_promote(root: Path, capsys: pytest.CaptureFixture[str]) -
     assert run("show", "gru", *store) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["version"], shown["aliases"]) == (first, ["champion"])
-    assert shown["network"] == {"cell": "gru"}
+    assert shown["network"] == {"network": "gru"}
 
 
 def test_what_is_missing_is_said_with_its_cure(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from model_store.errors import (
     FileCorruptError,
     FileTruncatedError,
     FormatTooNewError,
+    FormatTooOldError,
     ManifestError,
     ModelNameError,
     ModelUnknownError,
@@ -133,9 +134,9 @@ def overwrite(directory: Path, content: str) -> None:
     (directory / "weights.npz").write_text(content)
 
 
-def raise_format(directory: Path) -> None:
+def change_format(directory: Path, by: int) -> None:
     manifest = json.loads((directory / MANIFEST_FILE).read_text())
-    manifest["format_version"] += 1
+    manifest["format_version"] += by
     (directory / MANIFEST_FILE).write_text(json.dumps(manifest))
 
 
@@ -145,7 +146,8 @@ def raise_format(directory: Path) -> None:
         (lambda directory: overwrite(directory, "weight5"), FileCorruptError),
         (lambda directory: overwrite(directory, "weig"), FileTruncatedError),
         (lambda directory: (directory / "encoder.json").unlink(), FileAbsentError),
-        (raise_format, FormatTooNewError),
+        (lambda directory: change_format(directory, 1), FormatTooNewError),
+        (lambda directory: change_format(directory, -1), FormatTooOldError),
         (lambda directory: (directory / MANIFEST_FILE).unlink(), ManifestError),
         (lambda directory: (directory / MANIFEST_FILE).write_text("{"), ManifestError),
     ],

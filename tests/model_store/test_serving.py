@@ -30,7 +30,7 @@ ENCODER = Encoder(
 
 def specification(*, timed: bool = True) -> NetworkSpecification:
     return NetworkSpecification(
-        cell="gru",
+        network="gru",
         units=4,
         item_dimensions=3,
         event_type_dimensions=2,
@@ -158,13 +158,18 @@ def test_an_empty_batch_is_no_trouble() -> None:
 
 
 def test_the_saved_keras_model_says_the_same() -> None:
-    from model_store.network import build_body, build_saved_model, serving_weights, unit_vectors
+    from model_store.networks.building import (
+        build_network,
+        build_saved_model,
+        serving_weights,
+        unit_vectors,
+    )
 
     network = specification()
     items = unit_vectors(np.random.default_rng(5).normal(size=(6, 3)).astype(np.float32))
-    body = build_body(network, dropout=0.3, seed=6)
-    saved = build_saved_model(network, body, items)
-    model = served(network, serving_weights(network, body, items))
+    built = build_network(network, dropout=0.3, seed=6)
+    saved = build_saved_model(network, built, items)
+    model = served(network, serving_weights(network, built, items))
     windows, length = 5, 6
     inputs = random_inputs(windows * length)
     expected = saved(

@@ -22,10 +22,9 @@ def random_model(seed: int = 1, window_size: int = 6, units: int = 8) -> ServedM
     statistics = EncoderStatistics(2.0, 1.0, timed=True, daily=True, weekly=True)
     counts = np.ones(len(ITEMS) + 1, dtype=np.int64)
     encoder = Encoder(["", *ITEMS], ["", *CATEGORIES], counts, statistics)
-    row = np.zeros(1, dtype=np.bool_)
-    numeric = encoder.encode(_one_row(), _one_row(), row).numeric.shape[1]
+    numeric = encoder.encode_window(_one_row()).numeric.shape[1]
     specification = NetworkSpecification(
-        cell="gru",
+        network="gru",
         units=units,
         item_dimensions=5,
         event_type_dimensions=3,

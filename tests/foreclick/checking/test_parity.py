@@ -15,7 +15,8 @@ from foreclick.checking.topics import SourcePosition, TopicRecord
 from foreclick.checking.window_rule import Ruling, WindowRule, rule_on
 from model_store.encoder import Encoder, EncoderStatistics
 from model_store.item_index import ExactIndex
-from model_store.network import build_body, build_saved_model, serving_weights, specify, unit_vectors
+from model_store.networks.building import build_network, build_saved_model, serving_weights, unit_vectors
+from model_store.networks.specifying import specify
 from model_store.recompute import states_of_windows
 from model_store.serving import ServedModel
 from model_store.specification import KERAS_FILE, load_specification, load_weights, save_network
@@ -35,13 +36,18 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     statistics = EncoderStatistics(2.0, 1.0, timed=True, daily=True, weekly=False)
     encoder = Encoder(ITEMS, ["", "hats"], np.ones(len(ITEMS), np.int64), statistics)
     specification = specify(
-        encoder, cell="gru", units=8, item_dimensions=6, window_size=WINDOW_SIZE, churn_horizon_ms=6 * HOUR_MS
+        encoder,
+        network="gru",
+        units=8,
+        item_dimensions=6,
+        window_size=WINDOW_SIZE,
+        churn_horizon_ms=6 * HOUR_MS,
     )
-    body = build_body(specification, dropout=0.25, seed=3)
+    network = build_network(specification, dropout=0.25, seed=3)
     vectors = unit_vectors(np.random.default_rng(3).normal(size=(len(ITEMS), 6)).astype(np.float32))
     encoder.save(directory)
-    save_network(directory, specification, serving_weights(specification, body, vectors))
-    build_saved_model(specification, body, vectors).save(directory / KERAS_FILE)
+    save_network(directory, specification, serving_weights(specification, network, vectors))
+    build_saved_model(specification, network, vectors).save(directory / KERAS_FILE)
     return directory
 
 

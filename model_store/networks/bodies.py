@@ -1,0 +1,41 @@
+"""The bodies by name: each turns what a network reads of each event into a hidden vector.
+
+A body is causal: its vector at an event depends on that event and on those before it, never on what
+stands behind. Sequences are padded on the right, so no padding changes a vector that counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import keras
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from model_store.specification import NetworkSpecification
+
+CELL: Final = "cell"
+
+# (specification, what is read [B, T, I], dropout, seed) -> hidden [B, T, units]
+Body = Callable[["NetworkSpecification", Any, float, int], Any]
+
+
+def _recurrent(layer: type[keras.layers.RNN]) -> Body:
+    def body(specification: NetworkSpecification, read: Any, _dropout: float, _seed: int) -> Any:
+        return layer(specification.units, return_sequences=True, name=CELL)(read)
+
+    return body
+
+
+BODIES: Final[Mapping[str, Body]] = {
+    "gru": _recurrent(keras.layers.GRU),
+}
+
+
+def cell_weights(specification: NetworkSpecification, network: keras.Model) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a recurrent network's cell, named as in `weights.npz`."""
+    prefix = specification.network
+    names = (f"{prefix}_kernel", f"{prefix}_recurrent_kernel", f"{prefix}_bias")
+    return dict(zip(names, network.get_layer(CELL).get_weights(), strict=True))

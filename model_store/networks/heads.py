@@ -1,0 +1,50 @@
+"""The heads in Keras: from the hidden vectors to logits and queries, and their arrays for serving.
+
+`model_store.served_heads` is the same in NumPy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from model_store.specification import NetworkSpecification
+
+
+def build_heads(specification: NetworkSpecification, hidden: Any, shown_items: Any) -> dict[str, Any]:
+    """Return the heads of ``hidden`` [B, T, H] and of the events' items' vectors ``shown_items`` [B, T, D].
+
+    They are the logits ``next_action`` [B, T, A] and, if the network has that head, ``hazard`` [B, T, K],
+    and the unit vectors ``query`` [B, T, D].
+    """
+    outputs = {"next_action": keras.layers.Dense(len(specification.action_names), name="action")(hidden)}
+    if specification.hazard_edges_ms:
+        outputs["hazard"] = keras.layers.Dense(len(specification.hazard_edges_ms), name="hazard")(hidden)
+    asked = keras.layers.Concatenate(name="ask")([hidden, shown_items])
+    query = keras.layers.Dense(specification.item_dimensions, name="query")(asked)
+    outputs["query"] = keras.layers.UnitNormalization(name="unit_query")(query)
+    return outputs
+
+
+def probabilities(specification: NetworkSpecification, outputs: dict[str, Any]) -> dict[str, Any]:
+    """Return what the saved model says: the logits of `build_heads` as probabilities, the query as it is."""
+    said = {
+        "next_action": keras.layers.Softmax(name="next_action")(outputs["next_action"]),
+        "query": outputs["query"],
+    }
+    if specification.hazard_edges_ms:
+        said["hazard"] = keras.layers.Activation("sigmoid", name="hazard")(outputs["hazard"])
+    return said
+
+
+def head_weights(specification: NetworkSpecification, network: keras.Model) -> dict[str, npt.NDArray[Any]]:
+    """Return the heads' arrays, named as `NetworkSpecification.weight_shapes` names them."""
+    weights = {}
+    heads = ("action", "hazard", "query") if specification.hazard_edges_ms else ("action", "query")
+    for head in heads:
+        weights[f"{head}_kernel"], weights[f"{head}_bias"] = network.get_layer(head).get_weights()
+    return weights

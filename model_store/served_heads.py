@@ -1,0 +1,86 @@
+"""The heads in NumPy, on whole batches: the hidden vector behind an event into what the model says there.
+
+`model_store.networks.heads` is the same in Keras.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from model_store.encoder import Inputs
+from model_store.specification import NetworkSpecification, Weights
+from model_store.stepping import Floats
+
+_LEAST_SQUARED_LENGTH = np.float32(1e-12)  # as in keras.layers.UnitNormalization
+
+
+@dataclass(frozen=True)
+class Heads:
+    """What a model says after each event of a batch; None where the model has no such head.
+
+    ``next_action`` float32[batch, actions] are probabilities in the order of `ServedModel.action_names`;
+    ``hazard`` float32[batch, bins] is what `ServedModel.survival` reads; ``query`` float32[batch, dimensions]
+    are the unit vectors that `ServedModel.next_items` reads.
+    """
+
+    next_action: Floats | None
+    hazard: Floats | None
+    query: Floats | None
+
+
+class ServedHeads:
+    """The heads of one network."""
+
+    def __init__(self, specification: NetworkSpecification, weights: Weights) -> None:
+        self._actions = len(specification.action_names)
+        self._bins = len(specification.hazard_edges_ms)
+        self._item_vectors = weights["item_vectors"]
+        self._kernel, self._bias = _joined_heads(specification, weights)
+        self._query_of_item = weights["query_kernel"][specification.units :]
+
+    def __call__(self, hidden: Floats, inputs: Inputs) -> Heads:
+        """Return what the model says with ``hidden`` [batch, units] behind the events of ``inputs``."""
+        actions, bins = self._actions, self._bins
+        outputs = hidden @ self._kernel  # float32[batch, actions + bins + dimensions]
+        outputs += self._bias
+        query = self._item_vectors[inputs.item] @ self._query_of_item
+        query += outputs[:, actions + bins :]
+        return Heads(
+            _softmax(outputs[:, :actions]),
+            _sigmoid(outputs[:, actions : actions + bins]) if bins else None,
+            _normalised(query),
+        )
+
+
+def _joined_heads(specification: NetworkSpecification, weights: Weights) -> tuple[Floats, Floats]:
+    """Return what all heads do with the hidden vector: one kernel [units, outputs], one bias [outputs]."""
+    heads = ["action", *(["hazard"] if specification.hazard_edges_ms else []), "query"]
+    kernels = [weights[f"{head}_kernel"][: specification.units] for head in heads]
+    biases = [weights[f"{head}_bias"] for head in heads]
+    return np.concatenate(kernels, axis=1), np.concatenate(biases)
+
+
+def _softmax(logits: Floats) -> Floats:
+    """Return the probabilities of each row. ``logits`` is overwritten."""
+    logits -= logits.max(axis=1, keepdims=True)
+    np.exp(logits, out=logits)
+    logits /= logits.sum(axis=1, keepdims=True)
+    return logits
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    """Return 1 / (1 + exp(-x)) as 0.5 tanh(x / 2) + 0.5, which cannot overflow."""
+    halved: Floats = logits * np.float32(0.5)
+    np.tanh(halved, out=halved)
+    halved *= np.float32(0.5)
+    halved += np.float32(0.5)
+    return halved
+
+
+def _normalised(vectors: Floats) -> Floats:
+    """Return ``vectors``, overwritten, each of length 1."""
+    squared = np.einsum("bd,bd->b", vectors, vectors)
+    vectors /= np.sqrt(np.maximum(squared, _LEAST_SQUARED_LENGTH))[:, None]
+    return vectors
