@@ -37,8 +37,7 @@ Mask = npt.NDArray[np.bool_]
 class EventTable:
     """The events of a log in order of user, then of time: ``rows`` [E], and ``user`` [E], a number for each.
 
-    ``item_ids`` and ``category_names`` give the text of each fingerprint. Of two texts with the same
-    fingerprint the one that sorts first is kept.
+    ``item_ids`` and ``category_names`` give the text of each fingerprint, as `Texts` keeps them.
     """
 
     rows: Rows
@@ -55,18 +54,13 @@ class EventTable:
         packed = bytearray()
         numbers: dict[str, int] = {}
         users: list[int] = []
-        item_ids: dict[int, str] = {}
-        category_names: dict[int, str] = {}
+        texts = Texts({}, {})
         for event in events:
             packed += pack_row(event)
             users.append(numbers.setdefault(event.user_id, len(numbers)))
-            if event.item_id is not None:
-                _keep_first(item_ids, item_fingerprint(event.item_id), event.item_id)
-            if event.category is not None:
-                _keep_first(category_names, category_fingerprint(event.category), event.category)
-        rows, user = rows_of(bytes(packed)), np.array(users, np.int64)
-        order = np.lexsort((row_times_ms(rows), user))
-        return cls(rows[order], user[order], item_ids, category_names)._without_repeats()
+            texts.add(event)
+        rows, user = in_order(rows_of(bytes(packed)), np.array(users, np.int64))
+        return cls(rows, user, texts.item_ids, texts.category_names)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -85,15 +79,34 @@ class EventTable:
         starts: Mask = np.diff(self.user, prepend=-1) != 0
         return starts
 
-    def _without_repeats(self) -> EventTable:
-        identity = self.rows["event_low"].astype(np.uint64) | (
-            self.rows["event_high"].astype(np.uint64) << np.uint64(32)
-        )
-        order = np.lexsort((np.arange(len(self)), identity, self.user))
-        repeated = (np.diff(identity[order]) == 0) & (np.diff(self.user[order]) == 0)
-        kept = np.ones(len(self), bool)
-        kept[order[1:][repeated]] = False
-        return self.where(kept)
+
+class Texts(NamedTuple):
+    """The text of each fingerprint. Of two texts with the same one, the one that sorts first is kept."""
+
+    item_ids: dict[int, str]
+    category_names: dict[int, str]
+
+    def add(self, event: Event) -> None:
+        """Keep the texts of ``event``."""
+        if event.item_id is not None:
+            _keep_first(self.item_ids, item_fingerprint(event.item_id), event.item_id)
+        if event.category is not None:
+            _keep_first(self.category_names, category_fingerprint(event.category), event.category)
+
+
+def in_order(rows: Rows, user: Ints) -> tuple[Rows, Ints]:
+    """Return ``rows`` [E] and ``user`` [E] in order of user, then of time, equal times as they come.
+
+    Of a user's events with one id the first in time stays.
+    """
+    order = np.lexsort((row_times_ms(rows), user))
+    rows, user = rows[order], user[order]
+    identity = rows["event_low"].astype(np.uint64) | (rows["event_high"].astype(np.uint64) << np.uint64(32))
+    order = np.lexsort((np.arange(len(rows)), identity, user))
+    repeated = (np.diff(identity[order]) == 0) & (np.diff(user[order]) == 0)
+    kept = np.ones(len(rows), bool)
+    kept[order[1:][repeated]] = False
+    return rows[kept], user[kept]
 
 
 class Windows(NamedTuple):
