@@ -15,6 +15,7 @@ import xxhash
 from model_store.encoder import ENCODER_FILE, Encoder, Inputs
 from model_store.errors import FileCorruptError
 from model_store.item_index import ItemIndex, load_item_index
+from model_store.recurrent_body import RecurrentBody
 from model_store.served_heads import Heads, ServedHeads
 from model_store.specification import (
     NETWORK_FILE,
@@ -23,7 +24,7 @@ from model_store.specification import (
     load_specification,
     load_weights,
 )
-from model_store.stepping import Floats, cell_from_weights
+from model_store.stepping import Floats
 from model_store.survival import Survival
 
 if TYPE_CHECKING:
@@ -55,17 +56,14 @@ class ServedModel:
         self.encoder = encoder
         self.index = index
         self.survival = _survival(specification)
-        self._cell = cell_from_weights(specification.network, weights)
-        self._item_vectors = weights["item_vectors"]
-        self._event_type_vectors = weights["event_type_vectors"]
-        self._category_vectors = weights["category_vectors"]
+        self._body = RecurrentBody(specification, weights)
         self._item_scale = np.float32(specification.item_logit_scale)
         self._heads = ServedHeads(specification, weights)
 
     @property
     def state_units(self) -> int:
         """How many numbers a user's hidden state holds."""
-        return self._cell.state_units
+        return self._body.state_units
 
     def zero_state(self, batch: int) -> Floats:
         """Return the state before a window's first event, float32[batch, state_units]."""
@@ -76,11 +74,11 @@ class ServedModel:
 
         The result is in the form in which states are stored, so that a batch's end changes nothing.
         """
-        return self._cell.step(state, self._read(inputs))
+        return self._body.step(state, inputs)
 
     def heads(self, state: Floats, inputs: Inputs) -> Heads:
         """Return what the model says in the states behind the events of ``inputs``."""
-        return self._heads(state, inputs)
+        return self._heads(state[:, : self.specification.units], inputs)
 
     def next_items(self, query: Floats, k: int) -> tuple[npt.NDArray[np.int64], Floats]:
         """Return the ``k`` best next items of each query and their logits, best first.
@@ -92,19 +90,6 @@ class ServedModel:
         indices, cosines = self.index.search(query, k)
         cosines *= self._item_scale
         return indices, cosines
-
-    def _read(self, inputs: Inputs) -> Floats:
-        """Return what the cell reads, float32[batch, input units]: the three vectors and the numbers."""
-        specification = self.specification
-        read = np.empty((len(inputs.item), specification.input_dimensions), np.float32)
-        items = specification.item_dimensions
-        types = items + specification.event_type_dimensions
-        categories = types + specification.category_dimensions
-        read[:, :items] = self._item_vectors[inputs.item]
-        read[:, items:types] = self._event_type_vectors[inputs.event_type]
-        read[:, types:categories] = self._category_vectors[inputs.category]
-        read[:, categories:] = inputs.numeric
-        return read
 
 
 def load_served_model(store: ModelStore, name: str, version: str, *, exact: bool = False) -> ServedModel:

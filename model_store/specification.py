@@ -1,15 +1,15 @@
 """What `network.json` and `weights.npz` hold: everything that serving needs to run a trained network.
 
 A network reads, at each event, the concatenation of the item's vector, the event type's vector, the
-category's vector and the numeric features, and keeps one hidden state. Its heads, with ``h`` the hidden
-state and ``v`` the vector of the event's own item:
+category's vector and the numeric features. Its body turns these into a hidden vector behind each event: a
+recurrent one (`RECURRENT_NETWORKS`) from the state behind the event before, with the arrays of
+`model_store.stepping`; one that looks at the whole window (`WINDOW_NETWORKS`) by `model.keras`. Its heads,
+with ``h`` the hidden vector and ``v`` the vector of the event's own item:
 
 - next action: softmax(h @ action_kernel + action_bias), in the order of `action_names`;
 - hazard: sigmoid(h @ hazard_kernel + hazard_bias), one for each bin of `hazard_edges_ms`;
 - query: the L2-normalised [h, v] @ query_kernel + query_bias; the logit of an item is
   `item_logit_scale` times the dot product of the query and the item's vector.
-
-The gates of `gru_kernel` stand in the order z, r, h, with Keras' ``reset_after=True``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.errors import FileAbsentError, FileCorruptError
+from model_store.stepping import CELLS, cell_weight_shapes
 from producers.events import EVENT_TYPES
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ KERAS_FILE: Final = "model.keras"
 TRAINING_FILE: Final = "training.json"
 METRICS_FILE: Final = "metrics.json"
 NO_FURTHER_ACTION: Final = "none"
-RECURRENT_NETWORKS: Final = ("gru",)
-NETWORKS: Final = RECURRENT_NETWORKS
+RECURRENT_NETWORKS: Final = tuple(CELLS)
+WINDOW_NETWORKS: Final = ("gru_attention", "transformer")
+NETWORKS: Final = (*RECURRENT_NETWORKS, *WINDOW_NETWORKS)
 ACTION_NAMES: Final = (*(event_type.value for event_type in EVENT_TYPES), NO_FURTHER_ACTION)
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
@@ -68,20 +70,29 @@ class NetworkSpecification:
     timed: bool
 
     @property
+    def recurrent(self) -> bool:
+        """Whether the network goes on from a kept state; else it is run over the whole window each time."""
+        return self.network in RECURRENT_NETWORKS
+
+    @property
     def input_dimensions(self) -> int:
-        """How many numbers the cell reads at each event."""
+        """How many numbers the body reads at each event."""
         embedded = self.item_dimensions + self.event_type_dimensions + self.category_dimensions
         return embedded + self.numeric_features
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the name and shape of every array in `weights.npz`."""
+        shapes: dict[str, tuple[int, ...]] = {"item_vectors": (self.item_count, self.item_dimensions)}
+        if self.recurrent:
+            shapes |= {
+                "event_type_vectors": (self.event_type_count, self.event_type_dimensions),
+                "category_vectors": (self.category_count, self.category_dimensions),
+                **cell_weight_shapes(self.network, self.input_dimensions, self.units),
+            }
+        return shapes | self._head_weight_shapes()
+
+    def _head_weight_shapes(self) -> dict[str, tuple[int, ...]]:
         shapes: dict[str, tuple[int, ...]] = {
-            "item_vectors": (self.item_count, self.item_dimensions),
-            "event_type_vectors": (self.event_type_count, self.event_type_dimensions),
-            "category_vectors": (self.category_count, self.category_dimensions),
-            "gru_kernel": (self.input_dimensions, 3 * self.units),
-            "gru_recurrent_kernel": (self.units, 3 * self.units),
-            "gru_bias": (2, 3 * self.units),
             "action_kernel": (self.units, len(self.action_names)),
             "action_bias": (len(self.action_names),),
             "query_kernel": (self.units + self.item_dimensions, self.item_dimensions),

@@ -17,7 +17,8 @@ from model_store.windows import inserted
 
 if TYPE_CHECKING:
     from model_store.sequences import EventTable, Ints
-    from model_store.serving import Heads, ServedModel
+    from model_store.served_heads import Heads
+    from model_store.serving import ServedModel
 
 USERS_AT_ONCE: Final = 1_024
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import keras
 
+from model_store.stepping import ARRAYS
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -30,12 +32,13 @@ def _recurrent(layer: type[keras.layers.RNN]) -> Body:
 
 
 BODIES: Final[Mapping[str, Body]] = {
+    "simple_rnn": _recurrent(keras.layers.SimpleRNN),
+    "lstm": _recurrent(keras.layers.LSTM),
     "gru": _recurrent(keras.layers.GRU),
 }
 
 
 def cell_weights(specification: NetworkSpecification, network: keras.Model) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of a recurrent network's cell, named as in `weights.npz`."""
-    prefix = specification.network
-    names = (f"{prefix}_kernel", f"{prefix}_recurrent_kernel", f"{prefix}_bias")
-    return dict(zip(names, network.get_layer(CELL).get_weights(), strict=True))
+    arrays = network.get_layer(CELL).get_weights()
+    return {f"{specification.network}_{name}": array for name, array in zip(ARRAYS, arrays, strict=True)}

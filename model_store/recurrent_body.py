@@ -1,0 +1,42 @@
+"""The body of a recurrent network in NumPy: what it reads of an event, and one step of its cell."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from model_store.encoder import Inputs
+from model_store.specification import NetworkSpecification, Weights
+from model_store.stepping import Floats, cell_from_weights
+
+
+class RecurrentBody:
+    """Steps users' states from event to event. Holds no state itself, so threads may share it."""
+
+    def __init__(self, specification: NetworkSpecification, weights: Weights) -> None:
+        self._specification = specification
+        self._cell = cell_from_weights(specification.network, weights)
+        self._item_vectors = weights["item_vectors"]
+        self._event_type_vectors = weights["event_type_vectors"]
+        self._category_vectors = weights["category_vectors"]
+
+    @property
+    def state_units(self) -> int:
+        """How many numbers a state holds; the hidden vector comes first in it."""
+        return self._cell.state_units
+
+    def step(self, state: Floats, inputs: Inputs) -> Floats:
+        """Return the states float32[batch, state_units] after one more event of each user."""
+        return self._cell.step(state, self._read(inputs))
+
+    def _read(self, inputs: Inputs) -> Floats:
+        """Return what the cell reads, float32[batch, input units]: the three vectors and the numbers."""
+        specification = self._specification
+        read = np.empty((len(inputs.item), specification.input_dimensions), np.float32)
+        items = specification.item_dimensions
+        types = items + specification.event_type_dimensions
+        categories = types + specification.category_dimensions
+        read[:, :items] = self._item_vectors[inputs.item]
+        read[:, items:types] = self._event_type_vectors[inputs.event_type]
+        read[:, types:categories] = self._category_vectors[inputs.category]
+        read[:, categories:] = inputs.numeric
+        return read
