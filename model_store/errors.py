@@ -11,6 +11,10 @@ class TrainingError(ModelStoreError):
     """The log or the settings do not allow a model to be trained."""
 
 
+class CleaningError(ModelStoreError):
+    """The rules of a cleaning pipeline cannot be read, or do not go together."""
+
+
 class ArtifactError(ModelStoreError):
     """A model store does not hold what was asked for, or not as it was written."""
 
