@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from model_store.encoder import Inputs
 from model_store.specification import NetworkSpecification, Weights
@@ -22,12 +23,19 @@ class Heads:
 
     ``next_action`` float32[batch, actions] are probabilities in the order of `ServedModel.action_names`;
     ``hazard`` float32[batch, bins] is what `ServedModel.survival` reads; ``query`` float32[batch, dimensions]
-    are the unit vectors that `ServedModel.next_items` reads.
+    are the unit vectors that `ServedModel.next_items` reads, ``own`` float32[batch, OWN_OUTPUTS] what
+    `own_items.own_logits` reads.
     """
 
     next_action: Floats | None
     hazard: Floats | None
     query: Floats | None
+    own: Floats | None = None
+
+    def take(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Heads:
+        """Return the heads at ``chosen`` of the batch."""
+        heads = (self.next_action, self.hazard, self.query, self.own)
+        return Heads(*(None if head is None else head[chosen] for head in heads))
 
 
 class ServedHeads:
@@ -38,25 +46,35 @@ class ServedHeads:
         self._bins = len(specification.hazard_edges_ms)
         self._item_vectors = weights["item_vectors"]
         self._kernel, self._bias = _joined_heads(specification, weights)
-        self._query_of_item = weights["query_kernel"][specification.units :]
+        self._of_item = np.concatenate(
+            [weights[f"{head}_kernel"][specification.units :] for head in _heads_of_item(specification)],
+            axis=1,
+        )
+        self._dimensions = specification.item_dimensions
 
     def __call__(self, hidden: Floats, inputs: Inputs) -> Heads:
         """Return what the model says with ``hidden`` [batch, units] behind the events of ``inputs``."""
-        actions, bins = self._actions, self._bins
-        outputs = hidden @ self._kernel  # float32[batch, actions + bins + dimensions]
+        actions, bins, dimensions = self._actions, self._bins, self._dimensions
+        outputs = hidden @ self._kernel  # float32[batch, actions + bins + dimensions + own outputs]
         outputs += self._bias
-        query = self._item_vectors[inputs.item] @ self._query_of_item
-        query += outputs[:, actions + bins :]
+        of_item = self._item_vectors[inputs.item] @ self._of_item
+        of_item += outputs[:, actions + bins :]
         return Heads(
             _softmax(outputs[:, :actions]),
             _sigmoid(outputs[:, actions : actions + bins]) if bins else None,
-            _normalised(query),
+            _normalised(of_item[:, :dimensions].copy()),
+            of_item[:, dimensions:] if of_item.shape[1] > dimensions else None,
         )
+
+
+def _heads_of_item(specification: NetworkSpecification) -> tuple[str, ...]:
+    """Return the heads that read the vector of the event's own item too, in order."""
+    return ("query", "own") if specification.own_items else ("query",)
 
 
 def _joined_heads(specification: NetworkSpecification, weights: Weights) -> tuple[Floats, Floats]:
     """Return what all heads do with the hidden vector: one kernel [units, outputs], one bias [outputs]."""
-    heads = ["action", *(["hazard"] if specification.hazard_edges_ms else []), "query"]
+    heads = specification.head_names()
     kernels = [weights[f"{head}_kernel"][: specification.units] for head in heads]
     biases = [weights[f"{head}_bias"] for head in heads]
     return np.concatenate(kernels, axis=1), np.concatenate(biases)

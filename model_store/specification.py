@@ -9,7 +9,9 @@ with ``h`` the hidden vector and ``v`` the vector of the event's own item:
 - next action: softmax(h @ action_kernel + action_bias), in the order of `action_names`;
 - hazard: sigmoid(h @ hazard_kernel + hazard_bias), one for each bin of `hazard_edges_ms`;
 - query: the L2-normalised [h, v] @ query_kernel + query_bias; the logit of an item is
-  `item_logit_scale` times the dot product of the query and the item's vector.
+  `item_logit_scale` times the dot product of the query and the item's vector;
+- own: [h, v] @ own_kernel + own_bias, from which `model_store.own_items` takes the logits that the window's own
+  items have beside those of the catalogue.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.errors import FileAbsentError, FileCorruptError
+from model_store.own_items import OWN_OUTPUTS
 from model_store.stepping import CELLS, cell_weight_shapes
 from producers.events import EVENT_TYPES
 
@@ -34,6 +37,7 @@ WEIGHTS_FILE: Final = "weights.npz"
 KERAS_FILE: Final = "model.keras"
 TRAINING_FILE: Final = "training.json"
 METRICS_FILE: Final = "metrics.json"
+HIDDEN_OUTPUT: Final = "hidden"
 NO_FURTHER_ACTION: Final = "none"
 RECURRENT_NETWORKS: Final = tuple(CELLS)
 WINDOW_NETWORKS: Final = ("gru_attention", "transformer")
@@ -68,6 +72,7 @@ class NetworkSpecification:
     churn_horizon_ms: int | None
     item_logit_scale: float
     timed: bool
+    own_items: bool = False
 
     @property
     def recurrent(self) -> bool:
@@ -75,10 +80,20 @@ class NetworkSpecification:
         return self.network in RECURRENT_NETWORKS
 
     @property
+    def window_outputs(self) -> tuple[str, ...]:
+        """The outputs of `model.keras` that the heads of a network that is not recurrent read, in order."""
+        return (HIDDEN_OUTPUT,)
+
+    @property
     def input_dimensions(self) -> int:
         """How many numbers the body reads at each event."""
         embedded = self.item_dimensions + self.event_type_dimensions + self.category_dimensions
         return embedded + self.numeric_features
+
+    def head_names(self) -> tuple[str, ...]:
+        """Return the heads that the network has, as their arrays are named."""
+        names = ("action", "hazard", "query") if self.hazard_edges_ms else ("action", "query")
+        return (*names, "own") if self.own_items else names
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the name and shape of every array in `weights.npz`."""
@@ -98,6 +113,9 @@ class NetworkSpecification:
             "query_kernel": (self.units + self.item_dimensions, self.item_dimensions),
             "query_bias": (self.item_dimensions,),
         }
+        if self.own_items:
+            shapes["own_kernel"] = (self.units + self.item_dimensions, OWN_OUTPUTS)
+            shapes["own_bias"] = (OWN_OUTPUTS,)
         if self.hazard_edges_ms:
             shapes["hazard_kernel"] = (self.units, len(self.hazard_edges_ms))
             shapes["hazard_bias"] = (len(self.hazard_edges_ms),)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from model_store.own_items import OWN_OUTPUTS
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
 def build_heads(specification: NetworkSpecification, hidden: Any, shown_items: Any) -> dict[str, Any]:
     """Return the heads of ``hidden`` [B, T, H] and of the events' items' vectors ``shown_items`` [B, T, D].
 
-    They are the logits ``next_action`` [B, T, A] and, if the network has that head, ``hazard`` [B, T, K],
-    and the unit vectors ``query`` [B, T, D].
+    They are the logits ``next_action`` [B, T, A], if the network has that head ``hazard`` [B, T, K],
+    the unit vectors ``query`` [B, T, D], and, if the window's own items are candidates, ``own``
+    [B, T, OWN_OUTPUTS], what `own_items.own_logits` reads.
     """
     outputs = {"next_action": keras.layers.Dense(len(specification.action_names), name="action")(hidden)}
     if specification.hazard_edges_ms:
@@ -27,15 +30,15 @@ def build_heads(specification: NetworkSpecification, hidden: Any, shown_items: A
     asked = keras.layers.Concatenate(name="ask")([hidden, shown_items])
     query = keras.layers.Dense(specification.item_dimensions, name="query")(asked)
     outputs["query"] = keras.layers.UnitNormalization(name="unit_query")(query)
+    if specification.own_items:
+        outputs["own"] = keras.layers.Dense(OWN_OUTPUTS, name="own")(asked)
     return outputs
 
 
 def probabilities(specification: NetworkSpecification, outputs: dict[str, Any]) -> dict[str, Any]:
-    """Return what the saved model says: the logits of `build_heads` as probabilities, the query as it is."""
-    said = {
-        "next_action": keras.layers.Softmax(name="next_action")(outputs["next_action"]),
-        "query": outputs["query"],
-    }
+    """Return what the saved model says: actions and hazard of `build_heads` as probabilities, the rest as it is."""
+    said = {name: outputs[name] for name in ("query", "own") if name in outputs}
+    said["next_action"] = keras.layers.Softmax(name="next_action")(outputs["next_action"])
     if specification.hazard_edges_ms:
         said["hazard"] = keras.layers.Activation("sigmoid", name="hazard")(outputs["hazard"])
     return said
@@ -44,7 +47,6 @@ def probabilities(specification: NetworkSpecification, outputs: dict[str, Any]) 
 def head_weights(specification: NetworkSpecification, network: keras.Model) -> dict[str, npt.NDArray[Any]]:
     """Return the heads' arrays, named as `NetworkSpecification.weight_shapes` names them."""
     weights = {}
-    heads = ("action", "hazard", "query") if specification.hazard_edges_ms else ("action", "query")
-    for head in heads:
+    for head in specification.head_names():
         weights[f"{head}_kernel"], weights[f"{head}_bias"] = network.get_layer(head).get_weights()
     return weights

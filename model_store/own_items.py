@@ -1,0 +1,85 @@
+"""The distinct items of an event's own window: candidates for the next item beside the whole catalogue.
+
+A shopper often comes back to an item that was just looked at, and an item that the vocabulary does not
+know can be found in no other way. So each of them has a logit of its own, from the hidden vector and from
+the `own_outputs` of the network: with ``o`` those outputs and ``r`` the item's rank by recency,
+
+    logit = o[min(r, RANKS - 1)] + o[RANKS] * log(times in the lookback) + o[RANKS + 1] * (same session)
+            + o[RANKS + 2 + type of its newest event]
+
+The item's weight in the softmax is the sum of what the catalogue and the window give it, so its whole logit
+is the logaddexp of both. A pointer beside a softmax is known from "Get To The Point" (See et al. 2017,
+arXiv:1704.04368) and, for sessions, from RepeatNet (Ren et al. 2019, arXiv:1812.02646).
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from model_store.lookback import Lookback
+from model_store.windows import Rows, row_items, starts_session
+from producers.events import EVENT_TYPES
+
+OWN_EVENTS: Final = 20
+OWN_RANKS: Final = 8
+OWN_OUTPUTS: Final = OWN_RANKS + 2 + len(EVENT_TYPES)
+
+Floats = npt.NDArray[np.float32]
+
+
+class OwnItems(NamedTuple):
+    """The distinct items of B windows, each at the rank of its newest event; all are [B, M].
+
+    ``items`` uint64 are fingerprints, 0 behind a window's last one. ``log_count`` float32 is the log of
+    how often the item stands there, ``same_session`` float32 is 1 where no session began since its newest
+    event, and ``event_type`` int32 is that event's type.
+    """
+
+    items: npt.NDArray[np.uint64]
+    log_count: Floats
+    same_session: Floats
+    event_type: npt.NDArray[np.int32]
+
+    def take(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> OwnItems:
+        """Return the windows at ``chosen``."""
+        return OwnItems(*(column[chosen] for column in self))
+
+
+def own_items(rows: Rows, lookback: Lookback) -> OwnItems:
+    """Return the items of ``rows`` [B] and of the last `OWN_EVENTS` - 1 events in their ``lookback`` [B, L]."""
+    depth = min(lookback.rows.shape[1], OWN_EVENTS - 1)
+    present = lookback.present[:, :depth]
+    depth = int(present.sum(axis=1).max(initial=0))
+    past = lookback.rows[:, :depth]
+    events = np.concatenate([rows[:, None], past], axis=1)  # [B, depth + 1], newest first
+    items = row_items(events)
+    items[:, 1:][~present[:, :depth]] = 0
+    equal = items[:, :, None] == items[:, None, :]  # [B, depth + 1, depth + 1]
+    earlier = np.tri(depth + 1, k=-1, dtype=np.bool_)
+    newest = (items != 0) & ~(equal & earlier).any(axis=2)
+    together = np.ones(items.shape, np.float32)
+    if depth:
+        begins = starts_session(events[:, :-1], past)
+        together[:, 1:] = np.cumsum(begins, axis=1) == 0
+    order = np.argsort(~newest, axis=1, kind="stable")[:, : max(int(newest.sum(axis=1).max(initial=0)), 1)]
+    kept = np.take_along_axis(newest, order, axis=1)
+    return OwnItems(
+        np.take_along_axis(items, order, axis=1) * kept,
+        np.log(np.take_along_axis(equal.sum(axis=2), order, axis=1)).astype(np.float32) * kept,
+        np.take_along_axis(together, order, axis=1) * kept,
+        np.take_along_axis(events["event_type"].astype(np.int32), order, axis=1) * kept,
+    )
+
+
+def own_logits(outputs: Floats, own: OwnItems) -> Floats:
+    """Return the logits [B, M] of ``own`` from the network's ``outputs`` [B, OWN_OUTPUTS]; -inf behind the last."""
+    ranks = np.minimum(np.arange(own.items.shape[1]), OWN_RANKS - 1)
+    logits = outputs[:, ranks]
+    logits += outputs[:, OWN_RANKS, None] * own.log_count
+    logits += outputs[:, OWN_RANKS + 1, None] * own.same_session
+    logits += np.take_along_axis(outputs, OWN_RANKS + 2 + own.event_type, axis=1)
+    logits[own.items == 0] = -np.inf
+    return logits
