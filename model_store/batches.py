@@ -9,16 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.lookback import lookback_at
-from model_store.losses import HazardLabels, hazard_labels
-from model_store.sequences import MASKED, Ints, Labels, Mask, Windows, labels_of, windows_of
+from model_store.losses import hazard_labels
+from model_store.sequences import MASKED, Ints, Mask, Windows, known_until_ms, labels_at, windows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from model_store.encoder import Encoder, Inputs
     from model_store.parts import Part
+    from model_store.sequences import EventTable
     from model_store.specification import NetworkSpecification
-    from model_store.windows import Rows
 
 _CHUNK_BATCHES = 16
 
@@ -47,31 +47,31 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Samples:
-    """A part of a log, labelled, with the windows that hold a scored event.
+    """A part of a log, and its windows that hold a scored event.
 
-    Events are encoded batch by batch: one that stands in two windows has another past in each.
+    Events are encoded and labelled batch by batch, so that only the windows' places grow with the log: and
+    one event that stands in two windows has another past in each. ``end_ms`` is where the known time ends.
     """
 
-    rows: Rows
+    table: EventTable
     encoder: Encoder
     windows: Windows
     scored: Mask
-    labels: Labels
-    hazard: HazardLabels
+    until_ms: int | None
+    end_ms: int
+    hazard_edges_ms: Sequence[int]
 
     @classmethod
     def of(cls, part: Part, encoder: Encoder, specification: NetworkSpecification) -> Samples:
-        """Label ``part``; ``encoder`` is to encode it."""
-        table = part.table
-        labels = labels_of(table, part.until_ms)
-        edges = specification.hazard_edges_ms or (0, 1)
+        """Cut ``part`` into windows; ``encoder`` is to encode it."""
         return cls(
-            rows=table.rows,
+            table=part.table,
             encoder=encoder,
-            windows=_with_scored(windows_of(table, specification.window_size), part.scored),
+            windows=_with_scored(windows_of(part.table, specification.window_size), part.scored),
             scored=part.scored,
-            labels=labels,
-            hazard=hazard_labels(labels.gap_ms, labels.returned, edges),
+            until_ms=part.until_ms,
+            end_ms=known_until_ms(part.table, part.until_ms),
+            hazard_edges_ms=specification.hazard_edges_ms or (0, 1),
         )
 
     @property
@@ -115,17 +115,19 @@ class Samples:
         scored = real & (steps >= self.windows.new_from[chosen, None]) & self.scored[event]
         places = np.flatnonzero(scored)
         chosen_events = event.reshape(-1)[places]
-        items = self._next_items(chosen_events)
+        labels = labels_at(self.table, chosen_events, self.until_ms, self.end_ms)
+        hazard = hazard_labels(labels.gap_ms, labels.returned, self.hazard_edges_ms)
+        items = self._next_items(labels.next_event)
         return Batch(
             item=inputs.item * real,
             event_type=inputs.event_type * real,
             category=inputs.category * real,
             numeric=inputs.numeric * real[..., None],
             scored=places.astype(np.int32),
-            next_action=self.labels.next_action[chosen_events].astype(np.int32),
-            gap_bin=self.hazard.bin[chosen_events],
-            survived=self.hazard.survived[chosen_events],
-            returned=self.labels.returned[chosen_events].astype(np.float32),
+            next_action=labels.next_action.astype(np.int32),
+            gap_bin=hazard.bin,
+            survived=hazard.survived,
+            returned=labels.returned.astype(np.float32),
             with_item=places[items > 0].astype(np.int32),
             next_item=items[items > 0],
         )
@@ -133,19 +135,20 @@ class Samples:
     def _encoded(self, event: Ints, place: Ints) -> Inputs:
         """Return the inputs [B, T] of the events at ``event`` [B, T], each at its ``place`` in its window."""
         index = event.reshape(-1)
-        past = lookback_at(self.rows, index, place.reshape(-1), self.encoder.lookback_events)
-        inputs = self.encoder.encode(self.rows.take(index), past)
+        past = lookback_at(self.table.rows, index, place.reshape(-1), self.encoder.lookback_events)
+        inputs = self.encoder.encode(self.table.rows.take(index), past)
         return inputs.take(np.arange(len(index)).reshape(event.shape))
 
-    def _next_items(self, events: Ints) -> npt.NDArray[np.int32]:
-        """Return the index of each event's next item, 0 where there is none or it is unknown."""
-        following = self.labels.next_event[events]
-        items = self.encoder.item_indices(self.rows.take(np.maximum(following, 0)))
+    def _next_items(self, following: Ints) -> npt.NDArray[np.int32]:
+        """Return the item indices of the events ``following`` [P], 0 where there is none or it is unknown."""
+        items = self.encoder.item_indices(self.table.rows.take(np.maximum(following, 0)))
         return np.where(following == MASKED, np.int32(0), items)
 
 
 def _with_scored(windows: Windows, scored: Mask) -> Windows:
     """Return the windows that have a new event among ``scored``."""
+    if scored.all():
+        return windows
     before = np.concatenate([[0], np.cumsum(scored)])
     ends = windows.start + windows.length
     kept = before[ends] > before[windows.start + windows.new_from]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from model_store.chunks import chunk_bounds
 from model_store.specification import ACTION_NAMES
 from model_store.windows import (
     SESSION_GAP_MS,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from producers.events import Event
 
 MASKED: Final = -1
+_USERS_AT_ONCE: Final = 16_384
 _NONE: Final = len(ACTION_NAMES) - 1
 
 Ints = npt.NDArray[np.int64]
@@ -122,16 +124,27 @@ class Windows(NamedTuple):
 
 def windows_of(table: EventTable, window_size: int) -> Windows:
     """Return the contexts that serving sees of ``table``: each event is new in exactly one window."""
-    first = np.flatnonzero(table.starts_user())
-    counts = np.diff(np.append(first, len(table)))
-    place = np.arange(len(table)) - np.repeat(first, counts)
+    bounds = np.append(np.flatnonzero(table.starts_user()), len(table))
+    stretches = [
+        _windows_between(bounds[start : end + 1], window_size)
+        for start, end in chunk_bounds(len(bounds) - 1, _USERS_AT_ONCE)
+    ]
+    if not stretches:
+        return Windows(*(np.empty(0, np.int64) for _ in Windows._fields))
+    return Windows(*(np.concatenate(columns) for columns in zip(*stretches, strict=True)))
+
+
+def _windows_between(bounds: Ints, window_size: int) -> Windows:
+    """Return the windows of users whose events begin at ``bounds`` and end where the next one's begin."""
+    first, counts = bounds[:-1], np.diff(bounds)
+    user_start = np.repeat(first, counts)
+    place = np.arange(bounds[0], bounds[-1]) - user_start
     # a window of one event is emptied by the next one
     dropped = window_size - kept_after_overflow(window_size) if window_size > 1 else 1
-    start = np.where(place < window_size, 0, ((place - window_size) // dropped + 1) * dropped)
-    start += np.repeat(first, counts)
-    opens = np.flatnonzero((np.diff(start, prepend=-1) != 0) | table.starts_user())
-    ends = np.append(opens[1:], len(table))
-    return Windows(start[opens], ends - start[opens], opens - start[opens])
+    start = np.where(place < window_size, 0, ((place - window_size) // dropped + 1) * dropped) + user_start
+    opens = np.flatnonzero((np.diff(start, prepend=-1) != 0) | (place == 0))
+    ends = np.append(opens[1:], len(place)) + bounds[0]
+    return Windows(start[opens], ends - start[opens], opens + bounds[0] - start[opens])
 
 
 class Labels(NamedTuple):
@@ -152,15 +165,27 @@ class Labels(NamedTuple):
 
 def labels_of(table: EventTable, until_ms: int | None) -> Labels:
     """Return the labels of a table that holds all events before ``until_ms``; None: no user comes again."""
-    following = np.roll(np.arange(len(table)), -1)
-    returned = ~np.roll(table.starts_user(), -1)
-    same_session = returned & ~starts_session(table.rows[following], table.rows)
-    times_ms = table.times_ms
-    end_ms = int(times_ms.max(initial=0)) if until_ms is None else until_ms
+    return labels_at(table, np.arange(len(table)), until_ms, known_until_ms(table, until_ms))
+
+
+def known_until_ms(table: EventTable, until_ms: int | None) -> int:
+    """Return where the known time of ``table`` ends: at ``until_ms``, else at its newest event."""
+    return int(table.times_ms.max(initial=0)) if until_ms is None else until_ms
+
+
+def labels_at(table: EventTable, index: Ints, until_ms: int | None, end_ms: int) -> Labels:
+    """Return the labels, [P] each, of the events at ``index`` [P] alone; see `labels_of`.
+
+    ``end_ms`` is the `known_until_ms` of the table.
+    """
+    following = np.minimum(index + 1, len(table) - 1)
+    returned = (following != index) & (table.user[following] == table.user[index])
+    rows, next_rows = table.rows.take(index), table.rows.take(following)
+    same_session = returned & ~starts_session(next_rows, rows)
+    times_ms = row_times_ms(rows)
     # a broken clock may stand after the end of the known time
-    gap_ms = np.maximum(np.where(returned, times_ms[following], end_ms) - times_ms, 0)
-    next_action = np.full(len(table), _NONE)
-    next_action[same_session] = table.rows["event_type"][following[same_session]]
+    gap_ms = np.maximum(np.where(returned, row_times_ms(next_rows), end_ms) - times_ms, 0)
+    next_action = np.where(same_session, next_rows["event_type"], _NONE).astype(np.int64)
     if until_ms is not None:
         # Of an event near the end only a quick next action could be known, never that none followed.
         next_action[times_ms + SESSION_GAP_MS > until_ms] = MASKED

@@ -6,7 +6,6 @@ one partition is in memory at a time. A `StoredTable` is an `EventTable` over me
 """
 
 from model_store.tables.building import build_table
-from model_store.tables.chunks import chunk_bounds, counted
 from model_store.tables.stored import StoredTable
 
-__all__ = ["StoredTable", "build_table", "chunk_bounds", "counted"]
+__all__ = ["StoredTable", "build_table"]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from model_store.chunks import CHUNK_EVENTS, chunk_bounds
 from model_store.sequences import EventTable, Ints, Mask
-from model_store.tables.chunks import CHUNK_EVENTS, ArrayFile, chunk_bounds
+from model_store.tables.array_file import ArrayFile
 from model_store.windows import EVENT_ROW, row_times_ms
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_store.sequences import EventTable
-from model_store.tables import StoredTable, build_table, chunk_bounds, counted
-from model_store.tables.chunks import ArrayFile
+from model_store.chunks import chunk_bounds, counted
+from model_store.sequences import EventTable, known_until_ms, labels_at, labels_of, windows_of
+from model_store.tables import StoredTable, build_table
+from model_store.tables.array_file import ArrayFile
 from producers.events import Event, EventType
 
 START_MS = 1_700_000_000_000
@@ -128,3 +129,25 @@ def test_an_appended_array_is_an_npy_file(tmp_path: Path) -> None:
         file.append(part)
     file.close()
     assert np.load(tmp_path / "array.npy", allow_pickle=False).tobytes() == values.tobytes()
+
+
+def test_windows_do_not_depend_on_how_many_users_are_cut_at_once(
+    shop: tuple[StoredTable, EventTable], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored, whole = shop
+    expected = [column.tolist() for column in windows_of(whole, 7)]
+    for users in (1, 2, 4):
+        monkeypatch.setattr("model_store.sequences._USERS_AT_ONCE", users)
+        assert [column.tolist() for column in windows_of(stored, 7)] == expected
+
+
+@given(logs.filter(len), st.integers(0, 12), st.data())
+def test_labels_of_a_few_events_are_those_of_all(
+    log: list[Event], after_ms: int, data: st.DataObject
+) -> None:
+    table = EventTable.from_events(log)
+    index = np.array(data.draw(st.lists(st.integers(0, len(table) - 1), max_size=9)), np.int64)
+    for until_ms in (None, START_MS + after_ms):
+        whole, end_ms = labels_of(table, until_ms), known_until_ms(table, until_ms)
+        few = labels_at(table, index, until_ms, end_ms)
+        assert [column.tolist() for column in few] == [column[index].tolist() for column in whole]
