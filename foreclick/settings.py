@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from producers.topic_names import TopicNames
+
 DAY_MS = 24 * 3_600_000
 
 
@@ -37,7 +39,7 @@ def _setting(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(TopicNames):
     """The settings of one run. All have defaults; an empty text means "not given"."""
 
     # Servers
@@ -144,21 +146,6 @@ class Settings:
     cache_directory: Path | None = _setting(
         None, "where Kafka's jars are kept; empty is `foreclick` in the user's cache directory"
     )
-
-    @property
-    def events_topic(self) -> str:
-        """Name of the topic that events arrive in."""
-        return f"{self.topic_prefix}.events"
-
-    @property
-    def predictions_topic(self) -> str:
-        """Name of the topic that predictions are published to."""
-        return f"{self.topic_prefix}.predictions"
-
-    @property
-    def dead_letters_topic(self) -> str:
-        """Name of the topic that records which are no events end in."""
-        return f"{self.topic_prefix}.dead-letters"
 
 
 def confluent_settings(settings: Settings) -> dict[str, str]:

@@ -12,7 +12,8 @@ ProducerError
 ├── PublishError          the brokers cannot be reached, or refuse the settings
 │   ├── BrokersBehind     more events wait for the brokers than are let in
 │   └── BrokersUnreachable the brokers did not acknowledge in time, or refused
-└── PortUnavailable       the collector cannot listen at its address
+├── PortUnavailable       the collector cannot listen at its address
+└── ImpossibleHistory     a simulated shop cannot have made these events in this order
 """
 
 from __future__ import annotations
@@ -75,3 +76,7 @@ class BrokersUnreachable(PublishError):
 
 class PortUnavailable(ProducerError):
     """The collector cannot listen at the address that it was given."""
+
+
+class ImpossibleHistory(ProducerError):
+    """A simulated shop cannot have made these events in this order."""

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from producers.topic_names import TopicNames
+
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerConfig:
+class WorkerConfig(TopicNames):
     """Everything that a worker needs to know.
 
     ``kafka_security`` holds librdkafka's names (``security.protocol``, ``sasl.username``, …) and
@@ -44,18 +46,3 @@ class WorkerConfig:
     redis_options: Mapping[str, Any] = field(repr=False)
     group_instance_id: str | None
     profile: bool
-
-    @property
-    def events_topic(self) -> str:
-        """The topic that the worker reads."""
-        return f"{self.topic_prefix}.events"
-
-    @property
-    def predictions_topic(self) -> str:
-        """The topic to which every prediction goes."""
-        return f"{self.topic_prefix}.predictions"
-
-    @property
-    def dead_letters_topic(self) -> str:
-        """The topic to which every record goes that is not an event."""
-        return f"{self.topic_prefix}.dead-letters"

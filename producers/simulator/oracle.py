@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from producers.contract import SESSION_GAP_MS
+from producers.errors import ImpossibleHistory
 from producers.events import EVENT_TYPES, Event
 from producers.simulator.behaviour import (
     ACTIONS,
@@ -34,10 +35,6 @@ from producers.simulator.shop import Shop
 
 _CODES: Final = {each: code for code, each in enumerate(EVENT_TYPES)}
 _GAP_WIDTHS_MS: Final = np.diff(GAP_EDGES_MS)
-
-
-class ImpossibleHistoryError(ValueError):
-    """The events cannot have come from this shop in this order."""
 
 
 @dataclass
@@ -66,7 +63,7 @@ class Oracle:
     def observe(self, event: Event) -> Floats:
         """Take in one event and return the probabilities of what its shopper does next.
 
-        The result has the shape [7], in the order of `ACTIONS`. Raises `ImpossibleHistoryError`
+        The result has the shape [7], in the order of `ACTIONS`. Raises `ImpossibleHistory`
         when the shop cannot have made this event.
         """
         known = self._shoppers.get(event.user_id)
@@ -79,7 +76,7 @@ class Oracle:
             shopper = self._next(known, event, action)
         total = shopper.belief.sum()
         if not total > 0:
-            raise ImpossibleHistoryError("this shop does not make such a sequence of events")
+            raise ImpossibleHistory("this shop does not make such a sequence of events")
         shopper.belief = (shopper.belief / total) @ self._behaviour.change
         shopper.action = self._behaviour.next_action[:, *self._behaviour.bucketed(shopper.context)]
         self._shoppers[event.user_id] = shopper
@@ -134,7 +131,7 @@ class Oracle:
         gap_ms = event.event_time_ms - known.event.event_time_ms
         bucket = int(np.searchsorted(GAP_EDGES_MS, gap_ms, side="right")) - 1
         if not 0 <= bucket < len(_GAP_WIDTHS_MS):
-            raise ImpossibleHistoryError(f"this shop never leaves a gap of {gap_ms} ms within a session")
+            raise ImpossibleHistory(f"this shop never leaves a gap of {gap_ms} ms within a session")
         likelihood = known.action[:, action] * self._behaviour.gap[:, bucket]
         before = known.context
         if action == VIEW and before.last != SEARCH:
@@ -149,14 +146,14 @@ def true_next_action(shop: Shop, history: Iterable[Event]) -> dict[str, float]:
     """Return P(next action | the shopper's events so far); ``none`` is no further event in the session.
 
     ``history`` is one shopper's events from the very first on, in order of time. Raises
-    `ImpossibleHistoryError` when it is empty or not of this shop.
+    `ImpossibleHistory` when it is empty or not of this shop.
     """
     oracle = Oracle(shop)
     probabilities: Sequence[float] = ()
     for event in history:
         probabilities = oracle.observe(event).tolist()
     if not probabilities:
-        raise ImpossibleHistoryError("a history needs at least one event")
+        raise ImpossibleHistory("a history needs at least one event")
     return dict(zip(ACTIONS, probabilities, strict=True))
 
 

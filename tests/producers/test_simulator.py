@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from benchmarks.simulator import measure
 from producers.contract import SESSION_GAP_MS
+from producers.errors import ImpossibleHistory
 from producers.events import EVENT_TYPES, Event, decode_event, encode_event
 from producers.simulator.behaviour import ACTIONS, GAP_EDGES_MS, Behaviour, default_behaviour
 from producers.simulator.catalogue import Catalogue
-from producers.simulator.oracle import ImpossibleHistoryError, Oracle, true_next_action
+from producers.simulator.oracle import Oracle, true_next_action
 from producers.simulator.season import HOUR_MS, Season
 from producers.simulator.shop import Shop
 
@@ -356,10 +357,10 @@ def test_silence_only_gets_less_likely(shop: Shop, histories: dict[str, list[Eve
 
 
 def test_impossible_histories_are_refused(shop: Shop, histories: dict[str, list[Event]]) -> None:
-    with pytest.raises(ImpossibleHistoryError, match="at least one"):
+    with pytest.raises(ImpossibleHistory, match="at least one"):
         true_next_action(shop, [])
     history = next(each for each in histories.values() if len(each) > 2)
-    with pytest.raises(ImpossibleHistoryError, match="gap"):
+    with pytest.raises(ImpossibleHistory, match="gap"):
         true_next_action(shop, [history[0], history[0]])
 
 
