@@ -1,4 +1,4 @@
-"""Hidden states of whole windows, run from zero: what every kept state must equal."""
+"""A model run from zero over whole windows: what every kept state of a recurrent model must equal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
 
 def states_of_windows(model: ServedModel, windows: Sequence[bytes]) -> npt.NDArray[np.float32]:
-    """Return the state behind the last event of each packed window, float32[windows, state_units].
+    """Return what `ServedModel.heads` reads behind the last event of each packed window, float32[windows, …].
 
-    The windows run side by side, the longest first, so each step takes one whole batch. An empty
-    window has the zero state.
+    Of a recurrent model it is the state, [windows, state_units], else the hidden vector. An empty window
+    has zeros.
     """
+    return _stepped(model, windows) if model.recurrent else model.behind_windows(windows)
+
+
+def _stepped(model: ServedModel, windows: Sequence[bytes]) -> npt.NDArray[np.float32]:
+    """Step all windows side by side, the longest first, so that each step takes one whole batch."""
     lengths = np.array([len(window) // ROW_BYTES for window in windows], dtype=np.int64)
     states = model.zero_state(len(windows))
     if not lengths.any():

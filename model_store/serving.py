@@ -1,4 +1,7 @@
-"""A trained model as the live path uses it: NumPy and faiss only, one event at a time, on whole batches.
+"""A trained model as the live path uses it, on whole batches.
+
+A recurrent network goes on from each user's kept state by one step of NumPy. One that looks at the whole
+window keeps no state, and TensorFlow runs it over the window at each event. All have the same heads.
 
 A `ServedModel` holds no state of any user and changes nothing that is handed to it, so threads may share it.
 """
@@ -18,6 +21,7 @@ from model_store.item_index import ItemIndex, load_item_index
 from model_store.recurrent_body import RecurrentBody
 from model_store.served_heads import Heads, ServedHeads
 from model_store.specification import (
+    KERAS_FILE,
     NETWORK_FILE,
     NetworkSpecification,
     Weights,
@@ -26,8 +30,10 @@ from model_store.specification import (
 )
 from model_store.stepping import Floats
 from model_store.survival import Survival
+from model_store.window_body import WindowBody
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from model_store.artifacts import ModelStore
@@ -45,8 +51,12 @@ class ServedModel:
         weights: Weights,
         encoder: Encoder,
         index: ItemIndex,
+        window_body: WindowBody | None = None,
     ) -> None:
-        """Take the parts of an artifact. ``fingerprint``, 32 bits, tells apart models whose states differ."""
+        """Take the parts of an artifact. ``fingerprint``, 32 bits, tells apart models whose states differ.
+
+        ``window_body`` runs a network that is not recurrent; a recurrent one has none.
+        """
         self.name = name
         self.version = version
         self.fingerprint = fingerprint
@@ -56,14 +66,20 @@ class ServedModel:
         self.encoder = encoder
         self.index = index
         self.survival = _survival(specification)
-        self._body = RecurrentBody(specification, weights)
+        self._cell_body = RecurrentBody(specification, weights) if specification.recurrent else None
+        self._window_body = window_body
         self._item_scale = np.float32(specification.item_logit_scale)
         self._heads = ServedHeads(specification, weights)
 
     @property
+    def recurrent(self) -> bool:
+        """Whether the model goes on from a kept state. If not, only `behind_windows` runs it."""
+        return self._cell_body is not None
+
+    @property
     def state_units(self) -> int:
-        """How many numbers a user's hidden state holds."""
-        return self._body.state_units
+        """How many numbers are kept of a user beside the window; 0 if the model is not recurrent."""
+        return 0 if self._cell_body is None else self._cell_body.state_units
 
     def zero_state(self, batch: int) -> Floats:
         """Return the state before a window's first event, float32[batch, state_units]."""
@@ -72,12 +88,28 @@ class ServedModel:
     def step(self, state: Floats, inputs: Inputs) -> Floats:
         """Return the states after one more event of each user, float32[batch, state_units].
 
-        The result is in the form in which states are stored, so that a batch's end changes nothing.
+        The result is in the form in which states are stored, so that a batch's end changes nothing. Raises
+        ValueError if the model is not recurrent.
         """
-        return self._body.step(state, inputs)
+        if self._cell_body is None:
+            raise ValueError(f"a {self.specification.network} network cannot be stepped")
+        return self._cell_body.step(state, inputs)
+
+    def behind_windows(self, windows: Sequence[bytes]) -> Floats:
+        """Return what `heads` reads behind the last event of each packed window, [windows, units].
+
+        Raises ValueError if the model is recurrent: `model_store.recompute` steps it over a window.
+        """
+        if self._window_body is None:
+            raise ValueError(f"a {self.specification.network} network is run by `states_of_windows`")
+        return self._window_body.behind_windows(windows)
 
     def heads(self, state: Floats, inputs: Inputs) -> Heads:
-        """Return what the model says in the states behind the events of ``inputs``."""
+        """Return what the model says behind the events of ``inputs``.
+
+        ``state`` is float32[batch, at least units], the hidden vector first: the states of a recurrent model,
+        or what `behind_windows` gives.
+        """
         return self._heads(state[:, : self.specification.units], inputs)
 
     def next_items(self, query: Floats, k: int) -> tuple[npt.NDArray[np.int64], Floats]:
@@ -119,15 +151,26 @@ def served_model_in(directory: Path, name: str, version: str, *, exact: bool = F
     ):
         raise FileCorruptError(f"{directory} holds the encoder of another network: train the model again")
     index = load_item_index(directory, weights["item_vectors"], exact=exact)
-    fingerprint = _fingerprint(directory, weights)
-    return ServedModel(name, version, fingerprint, specification, weights, encoder, index)
+    body = _window_body(directory, specification, encoder)
+    fingerprint = _fingerprint(directory, specification, weights)
+    return ServedModel(name, version, fingerprint, specification, weights, encoder, index, body)
 
 
-def _fingerprint(directory: Path, weights: Weights) -> int:
+def _window_body(directory: Path, specification: NetworkSpecification, encoder: Encoder) -> WindowBody | None:
+    """Return the saved model, loaded and warmed, if the network needs it."""
+    if specification.recurrent:
+        return None
+    path = directory / KERAS_FILE
+    return WindowBody(path, encoder, specification.numeric_features, specification.window_outputs)
+
+
+def _fingerprint(directory: Path, specification: NetworkSpecification, weights: Weights) -> int:
     """Return 32 bits of XXH3-64 of all that decides a hidden state: the network, its weights, its encoder."""
     digest = xxhash.xxh3_64((directory / NETWORK_FILE).read_bytes() + (directory / ENCODER_FILE).read_bytes())
     for name in sorted(weights):
         digest.update(np.ascontiguousarray(weights[name]).data)
+    if not specification.recurrent:
+        digest.update((directory / KERAS_FILE).read_bytes())
     return int(digest.intdigest() & 0xFFFFFFFF) or 1
 
 

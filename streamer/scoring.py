@@ -70,7 +70,7 @@ def score_group(
         sources = [batch.source for (batch, _), plan in zip(group, plans, strict=True) for _ in _span(plan)]
         predictions = render(model, steps, sources, outputs, next_items, scored_at_ms)
     with profile.measure("states"):
-        return _results(group, plans, steps, predictions, states, model.fingerprint)
+        return _results(group, plans, steps, predictions, states, model)
 
 
 def _results(
@@ -79,10 +79,10 @@ def _results(
     steps: Steps,
     predictions: list[tuple[bytes, bytes]],
     states: States,
-    model: int,
+    model: ServedModel,
 ) -> list[ScoredBatch]:
     """Give each batch its predictions, and the states to store behind it."""
-    hidden = _stored_states(states, steps)
+    hidden = _stored_states(states[:, : model.state_units], steps)
     return [
         ScoredBatch(
             batch.source,
@@ -90,7 +90,7 @@ def _results(
             predictions[plan.first_step : plan.end_step],
             batch.dead_letters,
             batch.duplicate_events,
-            _records(plan, steps, hidden, model),
+            _records(plan, steps, hidden, model.fingerprint),
         )
         for (batch, _), plan in zip(group, plans, strict=True)
     ]
@@ -101,8 +101,13 @@ def _span(plan: BatchPlan) -> range:
 
 
 def _advance(model: ServedModel, steps: Steps) -> tuple[States, Inputs]:
-    """Return the state behind each step, float32[steps, state_units], and each step's encoded event."""
+    """Return what the heads read behind each step, float32[steps, …], and each step's encoded event.
+
+    Of a recurrent model that is the state; any other is run over all the steps' windows at once.
+    """
     inputs = model.encoder.encode(*lookback_of_windows(steps.windows, model.encoder.lookback_events))
+    if not model.recurrent:
+        return states_of_windows(model, steps.windows), inputs
     states = model.zero_state(len(steps))
     rebuilt = [step for step, rebuild in enumerate(steps.rebuilds) if rebuild]
     if rebuilt:
@@ -137,10 +142,10 @@ def _states_before(
 
 
 def _stored_states(states: States, steps: Steps) -> list[bytes]:
-    """Return each step's state in its stored form, and leave it in the user's slot."""
+    """Return each step's state [steps, state_units] in its stored form, and leave it in the user's slot."""
     width = states.shape[1] * 4
     packed = states.astype("<f4", copy=False).tobytes()
-    hidden = [packed[at : at + width] for at in range(0, len(packed), width)]
+    hidden = [packed[step * width : (step + 1) * width] for step in range(len(states))]
     for state, stored in zip(steps.states, hidden, strict=True):
         state.hidden = stored
     return hidden

@@ -24,7 +24,7 @@ USERS_AT_ONCE: Final = 1_024
 
 
 class ServedStep(NamedTuple):
-    """The places of some events in the table [B], the states behind them [B, units], and the heads."""
+    """The places of some events in the table [B], what the heads read there [B, …], and the heads."""
 
     events: Ints
     states: npt.NDArray[np.float32]
@@ -58,8 +58,11 @@ def _side_by_side(model: ServedModel, table: EventTable, starts: Ints, ends: Int
                 rebuilt.append(user)
         seen = [windows[user] for user in running.tolist()]
         inputs = model.encoder.encode(*lookback_of_windows(seen, model.encoder.lookback_events))
-        states[running] = model.step(states[running], inputs)
-        if rebuilt:
-            states[rebuilt] = states_of_windows(model, [windows[user] for user in rebuilt])
-        stepped = states[running]
+        if model.recurrent:
+            states[running] = model.step(states[running], inputs)
+            if rebuilt:
+                states[rebuilt] = states_of_windows(model, [windows[user] for user in rebuilt])
+            stepped = states[running]
+        else:
+            stepped = states_of_windows(model, seen)
         yield ServedStep(events, stepped, model.heads(stepped, inputs))

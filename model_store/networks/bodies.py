@@ -1,5 +1,7 @@
 """The bodies by name: each turns what a network reads of each event into a hidden vector.
 
+The recurrent ones have a cell that serving steps; those in `attention` look at the whole window.
+
 A body is causal: its vector at an event depends on that event and on those before it, never on what
 stands behind. Sequences are padded on the right, so no padding changes a vector that counts.
 """
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import keras
 
+from model_store.networks.attention import gru_attention, transformer
 from model_store.stepping import ARRAYS
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ BODIES: Final[Mapping[str, Body]] = {
     "simple_rnn": _recurrent(keras.layers.SimpleRNN),
     "lstm": _recurrent(keras.layers.LSTM),
     "gru": _recurrent(keras.layers.GRU),
+    "gru_attention": gru_attention,
+    "transformer": transformer,
 }
 
 

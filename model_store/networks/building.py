@@ -6,20 +6,19 @@ the probabilities behind. Both are made of standard Keras layers only, so `model
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from model_store.networks.bodies import BODIES, cell_weights
 from model_store.networks.heads import build_heads, head_weights, probabilities
+from model_store.specification import HIDDEN_OUTPUT
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from model_store.specification import NetworkSpecification
-
-_HIDDEN: Final = "hidden"
 
 
 def build_network(specification: NetworkSpecification, dropout: float, seed: int) -> keras.Model:
@@ -46,7 +45,7 @@ def build_network(specification: NetworkSpecification, dropout: float, seed: int
         [shown_items, event_type_vectors, shown_categories, inputs["numeric"]]
     )
     body = BODIES[specification.network](specification, read, dropout, seed)
-    hidden = keras.layers.Identity(name=_HIDDEN)(body)
+    hidden = keras.layers.Identity(name=HIDDEN_OUTPUT)(body)
     return keras.Model(inputs, build_heads(specification, hidden, shown_items), name="network")
 
 
@@ -63,12 +62,14 @@ def build_saved_model(
     embedding = keras.layers.Embedding(*item_vectors.shape, name="item_vectors")
     others = {name: value for name, value in inputs.items() if name != "item"}
     with_hidden = keras.Model(
-        network.input, {**network.output, _HIDDEN: network.get_layer(_HIDDEN).output}, name="network"
+        network.input,
+        {**network.output, HIDDEN_OUTPUT: network.get_layer(HIDDEN_OUTPUT).output},
+        name="network",
     )
     outputs = with_hidden({"item_vectors": embedding(inputs["item"]), **others})
     embedding.set_weights([item_vectors])
     said = probabilities(specification, outputs)
-    return keras.Model(inputs, {**said, _HIDDEN: outputs[_HIDDEN]}, name="foreclick")
+    return keras.Model(inputs, {**said, HIDDEN_OUTPUT: outputs[HIDDEN_OUTPUT]}, name="foreclick")
 
 
 def serving_weights(
@@ -76,6 +77,8 @@ def serving_weights(
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Return the arrays of `weights.npz`, named as `NetworkSpecification.weight_shapes` names them."""
     weights: dict[str, Any] = {"item_vectors": item_vectors, **head_weights(specification, network)}
+    if not specification.recurrent:
+        return weights  # the body is served from the saved model
     for layer in ("event_type_vectors", "category_vectors"):
         (weights[layer],) = network.get_layer(layer).get_weights()
     return weights | cell_weights(specification, network)
