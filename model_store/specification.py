@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import msgspec
 import numpy as np
@@ -39,9 +39,10 @@ TRAINING_FILE: Final = "training.json"
 METRICS_FILE: Final = "metrics.json"
 HIDDEN_OUTPUT: Final = "hidden"
 NO_FURTHER_ACTION: Final = "none"
+NetworkName = Literal["simple_rnn", "lstm", "gru", "gru_attention", "transformer"]
 RECURRENT_NETWORKS: Final = tuple(CELLS)
 WINDOW_NETWORKS: Final = ("gru_attention", "transformer")
-NETWORKS: Final = (*RECURRENT_NETWORKS, *WINDOW_NETWORKS)
+NETWORKS: Final = get_args(NetworkName)
 ACTION_NAMES: Final = (*(event_type.value for event_type in EVENT_TYPES), NO_FURTHER_ACTION)
 
 Weights = Mapping[str, npt.NDArray[np.float32]]

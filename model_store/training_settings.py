@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from model_store.specification import NetworkName
+
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS
 CHURN_HORIZONS_MS: Final = (
@@ -37,7 +39,7 @@ class TrainingSettings:
     test_from: float | None = None
     validation_share: float | None = None
     timed: bool = True
-    network: str = "gru"
+    network: NetworkName = "gru"
     units: int = 64
     item_dimensions: int = 64
     least_item_count: int = 1

@@ -11,6 +11,7 @@ from foreclick.command_settings import takes_settings
 from foreclick.errors import SettingsError
 from foreclick.settings import Settings
 from foreclick.signals import end_on_sigterm_as_on_ctrl_c
+from model_store.specification import NetworkName
 
 EXIT_BROKEN = 1
 EXIT_INTERRUPTED = 130
@@ -28,6 +29,9 @@ def demo(
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="A trained model of the model store; without it, one is trained.")
+    ] = None,
+    network: Annotated[
+        NetworkName | None, typer.Option(help="Network to train; else the default of `foreclick train`.")
     ] = None,
     users: Annotated[int, typer.Option(min=1, help="Shoppers of the simulated shop.")] = 1_000,
     events: Annotated[int, typer.Option(min=100, help="Events of the simulated shop.")] = 30_000,
@@ -61,6 +65,8 @@ def demo(
         foreclick demo --kills 5 --seed 3
 
         foreclick demo --headless --json --data 2019-Oct.csv --format rees46
+
+        foreclick demo --network transformer
     """
     from rich.console import Console
 
@@ -71,6 +77,8 @@ def demo(
 
     if (data is None) != (log_format == ""):
         raise SettingsError("--data and --format go together: name the log and what it is, such as rees46")
+    if model is not None and network is not None:
+        raise SettingsError("--model serves a model as it was trained: leave --network out")
     options = DemoOptions(
         data=data,
         format_name=log_format,
@@ -82,6 +90,7 @@ def demo(
         full_users=full_users,
         latency_events=latency_events,
         model=model,
+        network=network,
         keep=keep,
     )
     console = Console(stderr=as_json)

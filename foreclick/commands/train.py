@@ -9,7 +9,7 @@ from foreclick.command_settings import takes_settings
 from foreclick.log_options import LogSource, reads_log
 from foreclick.settings import Settings
 from foreclick.training_job import TrainingJob, run_training
-from model_store.specification import NETWORKS
+from model_store.specification import NetworkName
 from model_store.training_settings import TrainingSettings, default_training_settings
 
 _DEFAULTS: Final = TrainingSettings(window_size=Settings().window_size)
@@ -31,7 +31,7 @@ def train(
         typer.Option(min=0.0, max=1.0, help="Start of the test; else --train-until.", rich_help_panel=_PARTS),
     ] = _DEFAULTS.test_from,
     network: Annotated[
-        str, typer.Option(help=f"One of {', '.join(NETWORKS)}.", rich_help_panel=_NETWORK)
+        NetworkName, typer.Option(help="Kind of network.", rich_help_panel=_NETWORK)
     ] = _DEFAULTS.network,
     units: Annotated[
         int | None,
@@ -72,7 +72,7 @@ def train(
 
         foreclick train 2019-Oct.csv --format rees46 --train-until 0.6
 
-        foreclick train events.jsonl --format jsonl --model-store models --model-name gru --no-promote
+        foreclick train events.jsonl --format jsonl --network transformer --no-promote
     """
     told = default_training_settings(
         window_size=settings.window_size,

@@ -33,10 +33,12 @@ class DemoModel:
     window_size: int
 
 
-def train_demo_model(log: ShopLog, settings: Settings, directory: Path, view: View) -> DemoModel:
+def train_demo_model(
+    log: ShopLog, settings: Settings, directory: Path, view: View, network: str | None
+) -> DemoModel:
     """Train on the first 60 % of the log's time, in ``directory``, and promote the model.
 
-    Raises `TrainingError` when the log cannot teach a model.
+    ``network`` None is the default one. Raises `TrainingError` when the log cannot teach a model.
     """
     with importing_tensorflow():  # it takes seconds
         from model_store.training import train
@@ -46,7 +48,10 @@ def train_demo_model(log: ShopLog, settings: Settings, directory: Path, view: Vi
     trained = train(
         log.events,
         default_training_settings(
-            window_size=settings.window_size, train_until=TRAINING_SHARE, timed=log.timed
+            window_size=settings.window_size,
+            train_until=TRAINING_SHARE,
+            timed=log.timed,
+            network=network,
         ),
         store,
         settings.model_name,

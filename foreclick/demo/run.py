@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 class DemoOptions:
     """What a person asks of the demo. Without ``data`` it streams the simulator's shop.
 
-    Without ``model`` one is trained. ``full_users`` users get full windows, to be weighed in Redis, and
-    ``latency_events`` events are sent at 500 a second. ``keep`` is a directory for the models, the
-    servers' data and the workers' logs; without it they go when the demo ends.
+    Without ``model`` one is trained: a ``network``, else the default one. ``full_users`` users get full
+    windows, to be weighed in Redis, and ``latency_events`` events are sent at 500 a second. ``keep`` is a
+    directory for the models, the servers' data and the workers' logs; without it they go when the demo ends.
     """
 
     data: Path | None = None
@@ -51,6 +51,7 @@ class DemoOptions:
     full_users: int
     latency_events: int
     model: str | None = None
+    network: str | None = None
     keep: Path | None = None
 
 
@@ -108,7 +109,7 @@ def _model(options: DemoOptions, settings: Settings, log: ShopLog, place: Path, 
         model = stored_model(settings, options.model)
     else:
         view.say("training on the first 60 % of its time")
-        model = train_demo_model(log, settings, place, view)
+        model = train_demo_model(log, settings, place, view, options.network)
     view.say(f"model {model.name} {model.version} serves")
     return model
 
