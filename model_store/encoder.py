@@ -2,7 +2,7 @@
 
 Every feature of an event is a function of its own row and of its `Lookback`, so the same call serves a
 whole log, a window and one live event. Index 0 of the items and of the categories stands for unknown
-and for absent.
+and for absent. The features are declared in `model_store.features.table`.
 """
 
 from __future__ import annotations
@@ -16,39 +16,20 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.errors import FileAbsentError, FileCorruptError
+from model_store.features.groups import DEFAULT_GROUPS
+from model_store.features.seen import Seen
+from model_store.features.statistics import EncoderStatistics, statistics_of
+from model_store.features.table import Feature, features_named, features_of
 from model_store.lookback import Lookback, lookback_in_windows
-from model_store.windows import (
-    Rows,
-    category_fingerprint,
-    item_fingerprint,
-    row_items,
-    row_times_ms,
-    starts_session,
-)
+from model_store.vocabulary import Lookup, vocabulary_of
+from model_store.windows import Rows, category_fingerprint, item_fingerprint, row_items
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 ENCODER_FILE: Final = "encoder.json"
 ITEM_COUNTS_FILE: Final = "item_counts.npy"
-
-DAY_MS: Final = 86_400_000
-WEEK_DAYS: Final = 7
-_THURSDAY: Final = 3  # the Unix epoch's weekday, Monday = 0
-_LOG_GAP_SCALE: Final = 0.2  # brings log(1 + seconds) of a minute to a month into 0.8 to 3
-
-NUMERIC_NAMES: Final = (
-    "log_gap",
-    "no_previous",
-    "starts_session",
-    "same_item_as_previous",
-    "hour_sine",
-    "hour_cosine",
-    "weekday_sine",
-    "weekday_cosine",
-    "log_price",
-    "price_absent",
-)
 
 
 @dataclass(frozen=True)
@@ -70,21 +51,8 @@ class Inputs:
         )
 
 
-class EncoderStatistics(msgspec.Struct, frozen=True):
-    """What the encoder learned of the numbers of its training part.
-
-    A day's (a week's) cycle is encoded only if the training part has seen it twice: from less, the
-    hour is only a name for the moment, and leads astray afterwards.
-    """
-
-    log_price_mean: float
-    log_price_deviation: float
-    timed: bool
-    daily: bool
-    weekly: bool
-
-
 class _Stored(msgspec.Struct, frozen=True):
+    features: list[str]
     statistics: EncoderStatistics
     items: list[str]
     categories: list[str]
@@ -94,7 +62,7 @@ class Encoder:
     """Encodes rows. ``items`` and ``categories`` give the text of each index; text 0 is empty.
 
     ``item_counts`` (int64 [V]) says how often each item stood in the training part, the unknown ones
-    together at 0.
+    together at 0. ``features`` are what ``Inputs.numeric`` holds, in this order.
     """
 
     def __init__(
@@ -103,13 +71,20 @@ class Encoder:
         categories: Sequence[str],
         item_counts: npt.NDArray[np.int64],
         statistics: EncoderStatistics,
+        features: Sequence[Feature] | None = None,
     ) -> None:
+        """Take the parts of an encoder. ``features`` None takes those of `DEFAULT_GROUPS`."""
         self.items = list(items)
         self.categories = list(categories)
         self.item_counts = item_counts
         self.statistics = statistics
-        self._items = _Lookup([item_fingerprint(item) for item in self.items[1:]])
-        self._categories = _Lookup([category_fingerprint(category) for category in self.categories[1:]])
+        self.features = tuple(features_of(DEFAULT_GROUPS, statistics) if features is None else features)
+        self.places = _places(self.features, statistics)
+        self.lookback_events = max((feature.reads for feature in self.features), default=0)
+        prices = statistics.category_prices or ((statistics.log_price_mean, statistics.log_price_deviation),)
+        self._category_prices = np.array(prices, np.float32)
+        self._items = Lookup([item_fingerprint(item) for item in self.items[1:]])
+        self._categories = Lookup([category_fingerprint(category) for category in self.categories[1:]])
 
     @classmethod
     def fit(
@@ -120,32 +95,45 @@ class Encoder:
         *,
         min_count: int,
         timed: bool,
+        feature_groups: Iterable[str] = DEFAULT_GROUPS,
     ) -> Encoder:
         """Return an encoder of the items and categories that stand at least ``min_count`` times in ``rows``.
 
         ``item_ids`` and ``category_names`` give the text of each fingerprint in ``rows``. The most
         frequent come first, equals by fingerprint. ``timed`` is False where the times of the rows are
-        only an order.
+        only an order. Of ``feature_groups`` stay the features that ``rows`` can teach. Raises
+        `TrainingError` when there is no such group.
         """
-        items, counts = _vocabulary(row_items(rows), item_ids, min_count)
-        categories, _ = _vocabulary(rows["category"].astype(np.uint64), category_names, min_count)
-        return cls(items, categories, counts, _statistics(rows, timed))
+        items, counts = vocabulary_of(row_items(rows), item_ids, min_count)
+        codes = rows["category"].astype(np.uint64)
+        categories, _ = vocabulary_of(codes, category_names, min_count)
+        category = Lookup([category_fingerprint(name) for name in categories[1:]]).indices(codes)
+        statistics = statistics_of(rows, category, len(categories), timed=timed)
+        return cls(items, categories, counts, statistics, features_of(feature_groups, statistics))
 
     @property
-    def lookback_events(self) -> int:
-        """How many rows before an event `encode` reads."""
-        return 1
+    def numeric_features(self) -> int:
+        """How many numbers ``Inputs.numeric`` holds of an event."""
+        return sum(place.stop - place.start for place in self.places.values())
 
     def encode(self, rows: Rows, lookback: Lookback) -> Inputs:
         """Return the inputs of ``rows`` [B], each with its past in ``lookback`` [B, L].
 
         L must be at least `lookback_events`; rows further back are not read.
         """
+        category = self._categories.indices(rows["category"].astype(np.uint64))
+        reads = self.lookback_events
+        past = Lookback(lookback.rows[:, :reads], lookback.present[:, :reads])
+        seen = Seen(rows, past, category, self.statistics, self._category_prices)
+        numeric = np.empty((len(rows), self.numeric_features), np.float32)
+        for feature in self.features:
+            column = feature.compute(seen)
+            numeric[:, self.places[feature.name]] = column if column.ndim > 1 else column[:, None]
         return Inputs(
             item=self.item_indices(rows),
             event_type=rows["event_type"].astype(np.int32),
-            category=self._categories.indices(rows["category"].astype(np.uint64)),
-            numeric=self._numeric(rows, lookback.rows[:, 0], lookback.present[:, 0]),
+            category=category,
+            numeric=numeric,
         )
 
     def encode_window(self, rows: Rows) -> Inputs:
@@ -158,41 +146,26 @@ class Encoder:
 
     def item_indices(self, rows: Rows) -> npt.NDArray[np.int32]:
         """Return the item index of each row, 0 where the item is unknown or absent."""
-        return self._items.indices(row_items(rows))
+        return self.indices_of_items(row_items(rows))
 
-    def _numeric(
-        self, rows: Rows, previous: Rows, has_previous: npt.NDArray[np.bool_]
-    ) -> npt.NDArray[np.float32]:
-        numeric = np.zeros((len(rows), len(NUMERIC_NAMES)), np.float32)
-        times_ms = row_times_ms(rows)
-        numeric[:, 1] = ~has_previous
-        numeric[:, 2] = starts_session(rows, previous) | ~has_previous
-        items = row_items(rows)
-        numeric[:, 3] = (items == row_items(previous)) & (items != 0) & has_previous
-        statistics = self.statistics
-        if statistics.timed:
-            gap_s = np.maximum(times_ms - row_times_ms(previous), 0) / 1_000.0
-            numeric[:, 0] = np.where(has_previous, _LOG_GAP_SCALE * np.log1p(gap_s), 0.0)
-        if statistics.daily:
-            _write_phase(numeric[:, 4:6], (times_ms % DAY_MS) / DAY_MS)
-        if statistics.weekly:
-            _write_phase(numeric[:, 6:8], (times_ms // DAY_MS + _THURSDAY) % WEEK_DAYS / WEEK_DAYS)
-        log_price = rows["log_price"].astype(np.float32)
-        absent = np.isnan(log_price)
-        scaled = (log_price - statistics.log_price_mean) / statistics.log_price_deviation
-        numeric[:, 8] = np.where(absent, 0.0, scaled)
-        numeric[:, 9] = absent
-        return numeric
+    def indices_of_items(self, items: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
+        """Return the index of each item's fingerprint, in their shape, 0 where it is unknown or absent."""
+        return self._items.indices(items)
 
     def save(self, directory: Path) -> None:
         """Write the encoder into ``directory`` as `encoder.json` and `item_counts.npy`."""
-        stored = _Stored(self.statistics, self.items, self.categories)
+        names = [feature.name for feature in self.features]
+        stored = _Stored(names, self.statistics, self.items, self.categories)
         (directory / ENCODER_FILE).write_bytes(msgspec.json.encode(stored))
         np.save(directory / ITEM_COUNTS_FILE, self.item_counts, allow_pickle=False)
 
     @classmethod
     def load(cls, directory: Path) -> Encoder:
-        """Return the encoder in ``directory``. Raises `FileAbsentError` or `FileCorruptError`."""
+        """Return the encoder in ``directory``.
+
+        Raises `FileAbsentError`, `FileCorruptError`, or `FormatTooNewError` where it names a feature that
+        this release does not know.
+        """
         try:
             stored = msgspec.json.decode((directory / ENCODER_FILE).read_bytes(), type=_Stored)
             counts = np.load(directory / ITEM_COUNTS_FILE, allow_pickle=False)
@@ -204,51 +177,15 @@ class Encoder:
             raise FileCorruptError(
                 f"the encoder in {directory} cannot be read: train the model again"
             ) from error
-        return cls(stored.items, stored.categories, counts, stored.statistics)
+        features = features_named(stored.features)
+        return cls(stored.items, stored.categories, counts, stored.statistics, features)
 
 
-class _Lookup:
-    """Finds the indices (from 1) of known fingerprints; 0 for any other."""
-
-    def __init__(self, fingerprints: Sequence[int]) -> None:
-        keys = np.array(fingerprints, np.uint64)
-        order = np.argsort(keys)
-        self._keys = np.append(keys[order], np.uint64(2**64 - 1))
-        self._indices = np.append(order + 1, 0).astype(np.int32)
-
-    def indices(self, fingerprints: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
-        places = np.searchsorted(self._keys, fingerprints)
-        return np.where(self._keys[places] == fingerprints, self._indices[places], np.int32(0))
-
-
-def _write_phase(columns: npt.NDArray[np.float32], share_of_cycle: npt.NDArray[np.float64]) -> None:
-    angle = 2 * np.pi * share_of_cycle
-    columns[:, 0] = np.sin(angle)
-    columns[:, 1] = np.cos(angle)
-
-
-def _vocabulary(
-    fingerprints: npt.NDArray[np.uint64], texts: Mapping[int, str], min_count: int
-) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Return the texts of the frequent fingerprints and their counts, both led by the unknown's."""
-    distinct, counts = np.unique(fingerprints, return_counts=True)
-    kept = (counts >= min_count) & (distinct != 0)
-    order = np.lexsort((distinct[kept], -counts[kept]))
-    names = [texts[int(value)] for value in distinct[kept][order]]
-    unknown = counts[~kept & (distinct != 0)].sum()
-    return ["", *names], np.concatenate([[unknown], counts[kept][order]]).astype(np.int64)
-
-
-def _statistics(rows: Rows, timed: bool) -> EncoderStatistics:
-    log_prices = rows["log_price"].astype(np.float64)
-    known = log_prices[~np.isnan(log_prices)]
-    times_ms = row_times_ms(rows)
-    span_ms = int(times_ms.max() - times_ms.min()) if len(rows) else 0
-    return EncoderStatistics(
-        log_price_mean=float(known.mean()) if len(known) else 0.0,
-        # a shop with one price has no deviation to divide by
-        log_price_deviation=max(float(known.std()), 1e-3) if len(known) else 1.0,
-        timed=timed,
-        daily=timed and span_ms >= 2 * DAY_MS,
-        weekly=timed and span_ms >= 2 * WEEK_DAYS * DAY_MS,
-    )
+def _places(features: Sequence[Feature], statistics: EncoderStatistics) -> dict[str, slice]:
+    """Return the columns of each feature in ``Inputs.numeric``, by name."""
+    places, start = {}, 0
+    for feature in features:
+        stop = start + feature.width(statistics)
+        places[feature.name] = slice(start, stop)
+        start = stop
+    return places

@@ -73,6 +73,7 @@ class Run:
             part.table.category_names,
             min_count=settings.least_item_count,
             timed=settings.timed,
+            feature_groups=settings.feature_groups,
         )
         specification = specify(
             encoder,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from model_store.features.groups import DEFAULT_GROUPS
+
 from model_store.specification import NetworkName
 
 _HOUR_MS: Final = 3_600_000
@@ -31,7 +33,7 @@ class TrainingSettings:
     64 and ``most_batch_events``: a small log needs more steps, a large one fuller batches.
     The learning rate is cut after an epoch that gains a smaller share of the loss than ``rate_cut_below``.
     ``hidden_item_share`` is the share of items that training shows as unknown; None takes the share that was
-    unknown in the validation part, from 2 to 50 per cent.
+    unknown in the validation part, from 2 to 50 per cent. ``feature_groups`` are names of `features.groups`.
     """
 
     window_size: int
@@ -43,6 +45,7 @@ class TrainingSettings:
     units: int = 64
     item_dimensions: int = 64
     least_item_count: int = 1
+    feature_groups: tuple[str, ...] = DEFAULT_GROUPS
     churn_horizon_ms: int | None = None
     dropout: float = 0.25
     hidden_item_share: float | None = None

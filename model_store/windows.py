@@ -31,12 +31,14 @@ EVENT_ROW: Final = np.dtype(
         ("session", "<u2"),
         ("log_price", "<f2"),
         ("event_type", "u1"),
+        ("device", "u1"),
+        ("source", "u1"),
     ]
 )
 ROW_BYTES: Final = EVENT_ROW.itemsize
 EVENT_FINGERPRINT_BYTES: Final = 6
 
-_pack: Final = struct.Struct("<IHIHIHIHeB").pack
+_pack: Final = struct.Struct("<IHIHIHIHeBBB").pack
 _TYPE_CODES: Final = {event_type: code for code, event_type in enumerate(EVENT_TYPES)}
 
 Rows = npt.NDArray[np.void]
@@ -79,6 +81,8 @@ def pack_row(event: Event) -> bytes:
         fingerprint(event.session_id, 16),
         math.nan if event.price is None else math.log1p(event.price),
         _TYPE_CODES[event.event_type],
+        fingerprint(event.device, 8),
+        fingerprint(event.source, 8),
     )
 
 
@@ -111,9 +115,19 @@ def starts_session(rows: Rows, previous: Rows) -> npt.NDArray[np.bool_]:
     the gap is over `SESSION_GAP_MS`. A first event has no previous row and always starts one:
     the caller knows which those are.
     """
-    named = (rows["session"] != 0) & (previous["session"] != 0)
-    gap_ms = row_times_ms(rows) - row_times_ms(previous)
-    return np.where(named, rows["session"] != previous["session"], gap_ms > SESSION_GAP_MS)
+    return session_starts(row_times_ms(rows), rows["session"], row_times_ms(previous), previous["session"])
+
+
+def session_starts(
+    times_ms: npt.NDArray[np.int64],
+    sessions: npt.NDArray[np.uint16],
+    previous_times_ms: npt.NDArray[np.int64],
+    previous_sessions: npt.NDArray[np.uint16],
+) -> npt.NDArray[np.bool_]:
+    """Return `starts_session` from the times and the fingerprints of the sessions, in their shape."""
+    named = (sessions != 0) & (previous_sessions != 0)
+    gap_ms = times_ms - previous_times_ms
+    return np.where(named, sessions != previous_sessions, gap_ms > SESSION_GAP_MS)
 
 
 def kept_after_overflow(window_size: int) -> int:

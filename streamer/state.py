@@ -15,7 +15,7 @@ from typing import Final
 from model_store.windows import ROW_BYTES
 from streamer.errors import StateUnreadable
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 PARTIAL_FLAG: Final = 1
 _CURE: Final = "delete the worker's keys in Redis, and it reads the topic again from its beginning"
 _HEADER: Final = struct.Struct("<BBHI")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from model_store.encoder import DAY_MS, NUMERIC_NAMES
 from model_store.errors import TrainingError
+from model_store.features.statistics import DAY_MS
 from model_store.specification import ACTION_NAMES, NETWORKS, NetworkSpecification
 from producers.events import EVENT_TYPES
 
@@ -43,7 +43,7 @@ def specify(
         item_dimensions=item_dimensions,
         event_type_dimensions=_EVENT_TYPE_DIMENSIONS,
         category_dimensions=_CATEGORY_DIMENSIONS,
-        numeric_features=len(NUMERIC_NAMES),
+        numeric_features=encoder.numeric_features,
         item_count=len(encoder.items),
         category_count=len(encoder.categories),
         event_type_count=len(EVENT_TYPES),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model_store.encoder import Encoder, EncoderStatistics
+from model_store.encoder import Encoder
+from model_store.features.statistics import EncoderStatistics
 from model_store.item_index import ExactIndex, save_item_index
 from model_store.specification import KERAS_FILE, save_network
 

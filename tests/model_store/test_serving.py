@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pytest
 
 from model_store.artifacts import ModelStore
-from model_store.encoder import Encoder, EncoderStatistics, Inputs
+from model_store.encoder import Encoder, Inputs
 from model_store.errors import FileCorruptError
+from model_store.features.statistics import EncoderStatistics
 from model_store.item_index import ExactIndex, save_item_index
 from model_store.serving import ServedModel, load_served_model, served_model_in
 from model_store.specification import ACTION_NAMES, NetworkSpecification, save_network

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from model_store.encoder import Encoder, EncoderStatistics
+from model_store.encoder import Encoder
+from model_store.features.statistics import EncoderStatistics
 from model_store.item_index import ExactIndex
 from model_store.serving import ServedModel
 from model_store.specification import ACTION_NAMES, NetworkSpecification

@@ -30,8 +30,8 @@ def test_a_state_is_read_as_it_was_written(rows: bytes, hidden: bytes, model: in
 
 
 def test_the_record_is_laid_out_as_documented() -> None:
-    # format 1, flags 1 (partial), 12 bytes of hidden state, the fingerprint: little-endian
-    header = bytes([1, 1, 12, 0, 0x78, 0x56, 0x34, 0x12])
+    # format 2, flags 1 (partial), 12 bytes of hidden state, the fingerprint: little-endian
+    header = bytes([2, 1, 12, 0, 0x78, 0x56, 0x34, 0x12])
     assert UserState(ROWS, HIDDEN, 0x12345678, partial=True).packed() == header + HIDDEN + ROWS
 
 
@@ -50,4 +50,4 @@ def test_a_cut_record_is_refused_with_the_cure(length: int) -> None:
 def test_another_format_is_refused() -> None:
     record = UserState(ROWS, HIDDEN, 7).packed()
     with pytest.raises(StateUnreadable, match="unknown format"):
-        unpack_state(b"\2" + record[1:])
+        unpack_state(b"\1" + record[1:])

@@ -13,7 +13,8 @@ from foreclick.checking.parity import parity
 from foreclick.checking.predictions import SeenChurn, SeenItem, SeenModel, SeenPrediction
 from foreclick.checking.topics import SourcePosition, TopicRecord
 from foreclick.checking.window_rule import Ruling, WindowRule, rule_on
-from model_store.encoder import Encoder, EncoderStatistics
+from model_store.encoder import Encoder
+from model_store.features.statistics import EncoderStatistics
 from model_store.item_index import ExactIndex
 from model_store.networks.building import build_network, build_saved_model, serving_weights, unit_vectors
 from model_store.networks.specifying import specify

@@ -1,0 +1,1 @@
+"""What a network reads of an event beside item, type and category. `table` declares each feature once."""

@@ -1,0 +1,121 @@
+"""Every feature of an event, declared once: its function, which names and explains it, and its group.
+
+A model's artifact names the features that its network reads; the order here is their order in
+``Inputs.numeric``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from model_store.errors import FormatTooNewError, TrainingError
+from model_store.features import functions
+from model_store.features.functions import Column
+from model_store.features.groups import GROUP_NAMES
+from model_store.features.seen import Seen
+from model_store.features.statistics import EncoderStatistics
+from model_store.lookback import LOOKBACK_EVENTS
+
+
+def _always(_: EncoderStatistics) -> bool:
+    return True
+
+
+def _priced(known: EncoderStatistics) -> bool:
+    return known.priced
+
+
+def _timed(known: EncoderStatistics) -> bool:
+    return known.timed
+
+
+def _one(_: EncoderStatistics) -> int:
+    return 1
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature.
+
+    ``compute`` returns [B], or [B, width], from the rows of B events and at most ``reads`` rows before each.
+    ``usable`` tells whether a training part with such statistics can teach it, and ``width`` how many numbers
+    it then has.
+    """
+
+    compute: Callable[[Seen], Column]
+    group: str
+    reads: int = 0
+    usable: Callable[[EncoderStatistics], bool] = _always
+    width: Callable[[EncoderStatistics], int] = _one
+
+    @property
+    def name(self) -> str:
+        """The name under which an artifact lists the feature."""
+        return self.compute.__name__
+
+    @property
+    def meaning(self) -> str:
+        """What the numbers mean, in a sentence."""
+        return self.compute.__doc__ or ""
+
+
+FEATURES: Final = (
+    Feature(functions.no_previous, "previous", reads=1),
+    Feature(functions.starts_session, "previous", reads=1),
+    Feature(functions.same_item_as_previous, "previous", reads=1),
+    Feature(functions.log_price, "price", usable=_priced),
+    Feature(functions.price_absent, "price", usable=_priced),
+    Feature(functions.price_in_category, "category_price", usable=lambda known: bool(known.category_prices)),
+    Feature(functions.item_seen, "repeats", reads=LOOKBACK_EVENTS),
+    Feature(functions.item_recency, "repeats", reads=LOOKBACK_EVENTS),
+    Feature(functions.category_seen, "repeats", reads=LOOKBACK_EVENTS),
+    Feature(
+        functions.type_counts,
+        "counts",
+        reads=LOOKBACK_EVENTS,
+        usable=lambda known: len(known.event_types) > 1,
+        width=lambda known: len(known.event_types),
+    ),
+    Feature(functions.log_gap, "gap", reads=1, usable=_timed),
+    Feature(functions.hour, "calendar", usable=lambda known: known.daily, width=lambda _: 2),
+    Feature(functions.weekday, "calendar", usable=lambda known: known.weekly, width=lambda _: 2),
+    Feature(functions.session_position, "session", reads=LOOKBACK_EVENTS),
+    Feature(functions.session_time, "session", reads=LOOKBACK_EVENTS, usable=_timed),
+    Feature(
+        functions.device,
+        "context",
+        usable=lambda known: bool(known.devices),
+        width=lambda known: len(known.devices) + 2,
+    ),
+    Feature(
+        functions.source,
+        "context",
+        usable=lambda known: bool(known.sources),
+        width=lambda known: len(known.sources) + 2,
+    ),
+)
+_BY_NAME: Final = {feature.name: feature for feature in FEATURES}
+
+
+def features_of(groups: Iterable[str], learned: EncoderStatistics) -> tuple[Feature, ...]:
+    """Return the features of ``groups`` that a training part with these statistics can teach.
+
+    Raises `TrainingError` when there is no such group.
+    """
+    chosen = set(groups)
+    if unknown := sorted(chosen.difference(GROUP_NAMES)):
+        raise TrainingError(
+            f"there is no group of features {unknown[0]!r}; choose from {', '.join(GROUP_NAMES)}"
+        )
+    return tuple(feature for feature in FEATURES if feature.group in chosen and feature.usable(learned))
+
+
+def features_named(names: Sequence[str]) -> tuple[Feature, ...]:
+    """Return the features of these names. Raises `FormatTooNewError` when this release lacks one."""
+    if unknown := [name for name in names if name not in _BY_NAME]:
+        raise FormatTooNewError(
+            f"the model reads the feature {unknown[0]!r}, which this release does not know: update foreclick"
+        )
+    return tuple(_BY_NAME[name] for name in names)

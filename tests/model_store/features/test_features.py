@@ -1,0 +1,183 @@
+"""Every feature against plain Python over lists of events, and the same numbers in any company."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model_store.encoder import Encoder
+from model_store.features.groups import GROUP_NAMES
+from model_store.features.statistics import EncoderStatistics
+from model_store.features.table import FEATURES, features_of
+from model_store.lookback import lookback_of_windows
+from model_store.windows import fingerprint, inserted, pack_row, rows_of
+from producers.contract import SESSION_GAP_MS
+from producers.events import Event, EventType
+
+MONDAY_MS = 1_704_067_200_000  # 2024-01-01T00:00:00Z
+DAY_MS = 86_400_000
+LOOKBACK = 20
+TYPES = (EventType.VIEW, EventType.CART, EventType.PURCHASE)
+SHOP = (2.0, 0.5)
+KITCHEN = (1.0, 2.0)
+STATISTICS = EncoderStatistics(
+    *SHOP,
+    timed=True,
+    daily=True,
+    weekly=True,
+    priced=True,
+    category_prices=(SHOP, KITCHEN),
+    event_types=(0, 1, 4),
+    devices=(fingerprint("phone", 8), fingerprint("tablet", 8)),
+    sources=(fingerprint("advert", 8),),
+)
+ENCODER = Encoder(
+    ["", "cup"],
+    ["", "kitchen"],
+    np.ones(2, np.int64),
+    STATISTICS,
+    features_of(GROUP_NAMES, STATISTICS),
+)
+
+
+def plain_features(window: list[Event]) -> dict[str, list[float]]:
+    """The features of the newest event of ``window``, worked out from the events themselves."""
+    event, past = window[-1], window[:-1][::-1][:LOOKBACK]
+    session = 0
+    for later, earlier in pairwise([event, *past]):
+        if starts(later, earlier):
+            break
+        session += 1
+    same = [place for place, one in enumerate(past, 1) if event.item_id and one.item_id == event.item_id]
+    category = [one for one in past if event.category and one.category == event.category]
+    moment = datetime.fromtimestamp(event.event_time_ms / 1000, UTC)
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    logarithm = None if event.price is None else float(np.float16(math.log1p(event.price)))
+    of_category = KITCHEN if event.category == "kitchen" else SHOP
+    return {
+        "no_previous": [not past],
+        "starts_session": [not past or starts(event, past[0])],
+        "same_item_as_previous": [1 in same],
+        "log_price": [scaled(logarithm, SHOP)],
+        "price_absent": [logarithm is None],
+        "price_in_category": [min(max(scaled(logarithm, of_category), -4.0), 4.0)],
+        "item_seen": [math.log2(1 + len(same))],
+        "item_recency": [1 / same[0] if same else 0.0],
+        "category_seen": [math.log2(1 + len(category))],
+        "type_counts": [math.log2(1 + sum(one.event_type is kind for one in past)) for kind in TYPES],
+        "log_gap": [seconds(event, past[0]) if past else 0.0],
+        "hour": circle((moment - midnight).total_seconds() / 86_400),
+        "weekday": circle(moment.weekday() / 7),
+        "session_position": [math.log2(1 + session)],
+        "session_time": [seconds(event, [event, *past][session])],
+        "device": [event.device == "phone", event.device == "tablet", event.device == "tv", not event.device],
+        "source": [event.source == "advert", event.source == "email", event.source is None],
+    }
+
+
+def starts(later: Event, earlier: Event) -> bool:
+    if later.session_id is not None and earlier.session_id is not None:
+        return later.session_id != earlier.session_id
+    return later.event_time_ms - earlier.event_time_ms > SESSION_GAP_MS
+
+
+def seconds(later: Event, earlier: Event) -> float:
+    return 0.2 * math.log1p((later.event_time_ms - earlier.event_time_ms) / 1000)
+
+
+def scaled(value: float | None, mean_and_deviation: tuple[float, float]) -> float:
+    return 0.0 if value is None else (value - mean_and_deviation[0]) / mean_and_deviation[1]
+
+
+def circle(share: float) -> list[float]:
+    return [math.sin(2 * math.pi * share), math.cos(2 * math.pi * share)]
+
+
+@st.composite
+def windows(draw: st.DrawFn, most: int = 24) -> list[Event]:
+    """Events of one user in order of time, often close together and often alike."""
+    gaps = st.sampled_from([0, 1, 999, 60_000, SESSION_GAP_MS, SESSION_GAP_MS + 1, DAY_MS])
+    time_ms = MONDAY_MS + draw(st.integers(0, 30 * DAY_MS))
+    events = []
+    for number in range(draw(st.integers(1, most))):
+        time_ms += draw(gaps)
+        kind = draw(st.sampled_from([*TYPES, EventType.SEARCH]))
+        event = Event(
+            event_id=f"{number}",
+            user_id="ada",
+            event_type=kind,
+            event_time_ms=time_ms,
+            item_id=None if kind is EventType.SEARCH else draw(st.sampled_from(["cup", "pot", "jar"])),
+            category=draw(st.sampled_from(["kitchen", "garden", None])),
+            session_id=draw(st.sampled_from(["a", "b", None])),
+            price=draw(st.sampled_from([None, 0.0, 9.99, 1e9])),
+            device=draw(st.sampled_from(["phone", "tablet", "tv", None])),
+            source=draw(st.sampled_from(["advert", "email", None])),
+        )
+        events.append(event)
+    return events
+
+
+def packed(window: list[Event]) -> bytes:
+    return b"".join(pack_row(event) for event in window)
+
+
+def test_the_table_names_each_feature_once_with_its_meaning() -> None:
+    names = [feature.name for feature in FEATURES]
+    assert len(set(names)) == len(names)
+    assert all(feature.meaning.endswith(".") for feature in FEATURES)
+    assert {feature.group for feature in FEATURES} == set(GROUP_NAMES)
+
+
+@given(windows())
+def test_each_feature_is_what_plain_python_makes_of_it(window: list[Event]) -> None:
+    numeric = ENCODER.encode(*lookback_of_windows([packed(window)])).numeric[0]
+    expected = plain_features(window)
+    assert set(expected) == {feature.name for feature in FEATURES}
+    for name, values in expected.items():
+        assert numeric[ENCODER.places[name]].tolist() == pytest.approx([*map(float, values)], abs=1e-5), name
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(windows(), min_size=1, max_size=4), st.integers(1, 25))
+def test_a_batch_one_by_one_and_a_rebuilt_window_encode_alike(
+    shoppers: list[list[Event]], window_size: int
+) -> None:
+    kept = [b""] * len(shoppers)
+    for place in range(max(map(len, shoppers))):
+        running = [number for number, events in enumerate(shoppers) if place < len(events)]
+        for number in running:
+            kept[number], _, _ = inserted(kept[number], pack_row(shoppers[number][place]), window_size)
+        seen = [kept[number] for number in running]
+        batch = ENCODER.encode(*lookback_of_windows(seen, ENCODER.lookback_events))
+        rows = rows_of(seen)
+        lengths = np.array([len(rows_of(window)) for window in seen])
+        rebuilt = ENCODER.encode_windows(rows, lengths).take(np.cumsum(lengths) - 1)
+        for name in ("item", "event_type", "category", "numeric"):
+            values = getattr(batch, name).tolist()
+            alone = [getattr(ENCODER.encode_window(rows_of(window)), name)[-1].tolist() for window in seen]
+            assert values == getattr(rebuilt, name).tolist() == alone
+
+
+def test_rows_before_the_lookback_change_nothing() -> None:
+    window = [
+        Event(
+            event_id=f"{number}",
+            user_id="ada",
+            event_type=EventType.VIEW,
+            event_time_ms=MONDAY_MS + number,
+            item_id="cup",
+            category="kitchen",
+        )
+        for number in range(40)
+    ]
+    long = ENCODER.encode(*lookback_of_windows([packed(window)], 39)).numeric
+    short = ENCODER.encode(*lookback_of_windows([packed(window[-21:])])).numeric
+    assert long.tolist() == short.tolist()
+    assert long[0, ENCODER.places["item_seen"]] == pytest.approx(math.log2(21))
