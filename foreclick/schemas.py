@@ -126,7 +126,7 @@ def _operation(action: str, channel: str) -> Document:
 def _messages() -> Document:
     text = {"type": "string"}
     headers = {
-        "foreclick.reason": {"enum": sorted(REASONS), "description": "Why the record is no event."},
+        "foreclick.reason": {"enum": sorted(REASONS), "description": "Why the record got no prediction."},
         "foreclick.detail": {**text, "description": "More about it; never a value of the record."},
         "foreclick.source": {**text, "description": "topic id - partition - offset of the record."},
     }

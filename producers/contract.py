@@ -33,8 +33,14 @@ IDENTIFIERS: Final = ("event_id", "user_id", "item_id", "session_id")
 REQUIRED: Final = ("event_id", "user_id", "event_type", "event_time_ms")
 TEXTS: Final = ("category", "brand", "query", "device", "source")
 
+# Given by a model's cleaning, whose rules are in its artifact.
+CLEANING_REASONS: Final[frozenset[str]] = frozenset(
+    ["same_content", "near_duplicate", "missing_value", "anomaly"]
+)
+
 REASONS: Final[frozenset[str]] = frozenset(
     [
+        *CLEANING_REASONS,
         "tombstone",
         "empty_value",
         "invalid_utf8",

@@ -71,6 +71,7 @@ def render(
     outputs: Outputs,
     next_items: list[list[NextItem]] | None,
     scored_at_ms: int,
+    flags: Sequence[tuple[str, ...]] | None = None,
 ) -> list[tuple[bytes, bytes]]:
     """Return the key and the value of the record that carries each step's prediction."""
     version = ModelVersion(model.name, model.version)
@@ -89,6 +90,7 @@ def render(
             churn=churn[step] if churn else None,
             next_items=next_items[step] if next_items else None,
             state="partial" if steps.states[step].partial else "complete",
+            flags=flags[step] if flags is not None else None,
         )
         rendered.append((event.user_id.encode(), encode_prediction(prediction)))
     return rendered

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from model_store.windows import ROW_BYTES, contains_event, inserted, pack_row, row_time_ms
 from producers.events import Event
@@ -44,13 +45,26 @@ class BatchPlan:
     windows: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
 
 
-class WindowPlanner:
-    """Applies the window rule to batches, in order, and collects the steps that scoring must take."""
+class Gate(Protocol):
+    """Who may enter a window: the model's cleaning."""
 
-    def __init__(self, window_size: int, allowed_lateness_ms: int, model: int) -> None:
+    def refusal(self, record: SourceRecord, rows: bytes, position: int) -> DeadLetter | None:
+        """Return why the event of ``record`` may not stay at ``position`` of the window ``rows``, or None."""
+
+
+class WindowPlanner:
+    """Applies the window rule to batches, in order, and collects the steps that scoring must take.
+
+    What ``gate`` refuses is a dead letter, and changes no window.
+    """
+
+    def __init__(
+        self, window_size: int, allowed_lateness_ms: int, model: int, gate: Gate | None = None
+    ) -> None:
         self._window_size = window_size
         self._allowed_lateness_ms = allowed_lateness_ms
         self._model = model
+        self._gate = gate
         self._last_step: dict[int, int] = {}
         self.steps = Steps()
 
@@ -58,7 +72,8 @@ class WindowPlanner:
         """Put the events of ``batch`` into their users' windows.
 
         A repeated ``event_id`` is counted in ``batch.duplicate_events``; an event that comes later than
-        allowed, measured against its user's newest event, is added to ``batch.dead_letters``.
+        allowed, measured against its user's newest event, is added to ``batch.dead_letters``, as is one that
+        the gate refuses.
         """
         plan = BatchPlan(len(self.steps))
         for user, record, event in batch.events:
@@ -70,8 +85,9 @@ class WindowPlanner:
                 detail = f"over {self._allowed_lateness_ms} ms behind the user's newest event"
                 batch.dead_letters.append(DeadLetter(record, "too_late", detail))
             else:
-                step = self._accept(record, event, state, row)
-                plan.windows[user] = (state.rows, step)
+                step = self._entered(batch, record, event, state, row)
+                if step is not None:
+                    plan.windows[user] = (state.rows, step)
         plan.end_step = len(self.steps)
         return plan
 
@@ -81,10 +97,17 @@ class WindowPlanner:
         newest_ms = row_time_ms(state.rows, len(state.rows) // ROW_BYTES - 1)
         return event.event_time_ms < newest_ms - self._allowed_lateness_ms
 
-    def _accept(self, record: SourceRecord, event: Event, state: UserState, row: bytes) -> int:
+    def _entered(
+        self, batch: DecodedBatch, record: SourceRecord, event: Event, state: UserState, row: bytes
+    ) -> int | None:
+        """Return the event's step, or None if the gate refuses it."""
+        rows, position, overflowed = inserted(state.rows, row, self._window_size)
+        letter = self._gate.refusal(record, rows, position) if self._gate is not None else None
+        if letter is not None:
+            batch.dead_letters.append(letter)
+            return None
         steps, step = self.steps, len(self.steps)
         had_rows = bool(state.rows)
-        rows, position, overflowed = inserted(state.rows, row, self._window_size)
         takes_last_place = position == len(rows) // ROW_BYTES - 1
         current = state.model == self._model or not had_rows
         state.rows, state.model = rows, self._model

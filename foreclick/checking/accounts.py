@@ -10,6 +10,7 @@ import msgspec
 
 from foreclick.checking.predictions import SeenPrediction, diverged_ids, read_prediction
 from foreclick.checking.topics import SourcePosition
+from producers.contract import CLEANING_REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -81,6 +82,12 @@ class Outputs:
     predicted: frozenset[SourcePosition]
     dead_letters: Mapping[SourcePosition, tuple[TopicRecord, ...]]
     unreadable: int
+
+    @property
+    def cleaned(self) -> dict[SourcePosition, str]:
+        """The positions that the model's cleaning dropped, with the reason of each."""
+        reasons = {position: _reason(letters) for position, letters in self.dead_letters.items()}
+        return {position: reason for position, reason in reasons.items() if reason in CLEANING_REASONS}
 
 
 def read_outputs(predictions: Iterable[TopicRecord], dead_letters: Iterable[TopicRecord]) -> Outputs:

@@ -49,6 +49,7 @@ class SeenPrediction(msgspec.Struct, frozen=True):
     next_items: list[SeenItem] | None = None
     reason: str = "event"
     state: str = "complete"
+    flags: tuple[str, ...] | None = None
 
 
 _decoder: Final = msgspec.json.Decoder(SeenPrediction)
@@ -86,7 +87,7 @@ def agree(one: SeenPrediction, other: SeenPrediction, tolerance: float = TOLERAN
 
 
 def _marks(one: SeenPrediction) -> tuple[object, ...]:
-    return (one.user_id, one.event_id, one.event_time_ms, one.model, one.reason, one.state)
+    return (one.user_id, one.event_id, one.event_time_ms, one.model, one.reason, one.state, one.flags)
 
 
 def _actions_agree(one: dict[str, float] | None, other: dict[str, float] | None, tolerance: float) -> bool:

@@ -6,8 +6,10 @@ packed rows and no fingerprints.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
 
 from producers.events import Event, EventRejected, decode_event
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from foreclick.checking.topics import SourcePosition, TopicRecord
 
 Outcome = Literal["scored", "repeated", "dead"]
+_NOTHING: Final[Mapping[SourcePosition, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -42,17 +45,23 @@ class Ruling:
     place: int = -1
 
 
-def rule_on(records: Iterable[TopicRecord], rule: WindowRule) -> list[Ruling]:
+def rule_on(
+    records: Iterable[TopicRecord], rule: WindowRule, cleaned: Mapping[SourcePosition, str] = _NOTHING
+) -> list[Ruling]:
     """Return one ruling for each record, in their order; those of a partition must be in order of offset.
 
-    A user's window belongs to one partition, as the promise of the live path does.
+    A user's window belongs to one partition, as the promise of the live path does. ``cleaned`` is what the
+    model's cleaning dropped, and why: the rule takes its word for that, and for nothing else.
     """
     windows: dict[tuple[int, str], list[Event]] = {}
-    return [_rule_on_one(record, windows, rule) for record in records]
+    return [_rule_on_one(record, windows, rule, cleaned.get(record.position)) for record in records]
 
 
 def _rule_on_one(
-    record: TopicRecord, windows: dict[tuple[int, str], list[Event]], rule: WindowRule
+    record: TopicRecord,
+    windows: dict[tuple[int, str], list[Event]],
+    rule: WindowRule,
+    cleaned: str | None,
 ) -> Ruling:
     try:
         event = decode_event(record.value, record.key, record.timestamp_ms)
@@ -63,6 +72,8 @@ def _rule_on_one(
         return Ruling(record.position, "repeated")
     if window and event.event_time_ms < window[-1].event_time_ms - rule.allowed_lateness_ms:
         return Ruling(record.position, "dead", "too_late")
+    if cleaned is not None:
+        return Ruling(record.position, "dead", cleaned)
     place = _enter(window, event, rule.window_size)
     return Ruling(record.position, "scored", window=tuple(window), place=place)
 

@@ -61,7 +61,7 @@ def run_full_pass(stage: Stage, log: ShopLog, view: View, *, kills: int, seed: i
         started_s = time.time()
         report = replay(lambda: log.lines, publisher, AtOnce(), progress=lambda _: shown.show())
         require_delivery(report)
-        rulings, awaited = _rulings(stage)
+        awaited = _awaited(stage)
         observer.wait_for(awaited, PATIENCE_S, worker.check, shown.show)
         last_seen_s = max(observer.seen_at_ms.values(), default=started_s * 1000) / 1000
         rss_bytes = worker.peak_rss_bytes
@@ -69,9 +69,11 @@ def run_full_pass(stage: Stage, log: ShopLog, view: View, *, kills: int, seed: i
         stage.read(stage.settings.predictions_topic).records,
         stage.read(stage.settings.dead_letters_topic).records,
     )
+    events = stage.read(stage.settings.events_topic).records
+    rulings = rule_on(events, stage.rule, outputs.cleaned)
     yielded = _yielded(stage, len(outputs.predicted))
     accounts = account(
-        stage.read(stage.settings.events_topic).records,
+        events,
         rulings,
         outputs,
         lines=report.lines,
@@ -91,10 +93,10 @@ def require_delivery(report: ReplayReport) -> None:
         )
 
 
-def _rulings(stage: Stage) -> tuple[list[Ruling], set[str]]:
-    """Return what must become of the published records, and the ids of those that must end in a topic."""
+def _awaited(stage: Stage) -> set[str]:
+    """Return the ids of the published records that must end in a topic."""
     rulings = rule_on(stage.read(stage.settings.events_topic).records, stage.rule)
-    return rulings, {ruling.position.text for ruling in rulings if ruling.outcome != "repeated"}
+    return {ruling.position.text for ruling in rulings if ruling.outcome != "repeated"}
 
 
 def _yielded(stage: Stage, wanted: int) -> Counter[str]:
