@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from model_store.lookback import lookback_at
 from model_store.losses import hazard_labels
+from model_store.own_batch import OwnBatch, own_batch
+from model_store.own_items import OWN_EVENTS
 from model_store.sequences import MASKED, Ints, Mask, Windows, known_until_ms, labels_at, windows_of
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ class Batch(NamedTuple):
     The indices are int32 [B, T], ``numeric`` is float32 [B, T, F]. ``scored`` int32 [P]
     are the places of the scored events in the flattened [B * T], ``next_action`` int32 [P] their labels
     (negative: masked), ``gap_bin``, ``survived`` and ``returned`` [P] those of the hazard. ``with_item``
-    int32 [Q] are the places of the scored events whose next item is known, ``next_item`` [Q] those items.
+    int32 [Q] are the places of the scored events whose next item the vocabulary or their own window holds,
+    ``next_item`` [Q] those items, 0 if the vocabulary lacks it, and ``own`` [Q, M] the windows' own items.
     """
 
     item: npt.NDArray[np.int32]
@@ -43,6 +46,7 @@ class Batch(NamedTuple):
     returned: npt.NDArray[np.float32]
     with_item: npt.NDArray[np.int32]
     next_item: npt.NDArray[np.int32]
+    own: OwnBatch
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,13 @@ class Samples:
         chosen_events = event.reshape(-1)[places]
         labels = labels_at(self.table, chosen_events, self.until_ms, self.end_ms)
         hazard = hazard_labels(labels.gap_ms, labels.returned, self.hazard_edges_ms)
-        items = self._next_items(labels.next_event)
+        followed = labels.next_event != MASKED
+        items, own = self._next_items(
+            chosen_events[followed],
+            (event - start).reshape(-1)[places][followed],
+            labels.next_event[followed],
+        )
+        asked = (items > 0) | own.is_next.any(axis=1)
         return Batch(
             item=inputs.item * real,
             event_type=inputs.event_type * real,
@@ -128,8 +138,9 @@ class Samples:
             gap_bin=hazard.bin,
             survived=hazard.survived,
             returned=labels.returned.astype(np.float32),
-            with_item=places[items > 0].astype(np.int32),
-            next_item=items[items > 0],
+            with_item=places[followed][asked].astype(np.int32),
+            next_item=items[asked],
+            own=own.take(asked),
         )
 
     def _encoded(self, event: Ints, place: Ints) -> Inputs:
@@ -139,10 +150,13 @@ class Samples:
         inputs = self.encoder.encode(self.table.rows.take(index), past)
         return inputs.take(np.arange(len(index)).reshape(event.shape))
 
-    def _next_items(self, following: Ints) -> npt.NDArray[np.int32]:
-        """Return the item indices of the events ``following`` [P], 0 where there is none or it is unknown."""
-        items = self.encoder.item_indices(self.table.rows.take(np.maximum(following, 0)))
-        return np.where(following == MASKED, np.int32(0), items)
+    def _next_items(
+        self, event: Ints, place: Ints, following: Ints
+    ) -> tuple[npt.NDArray[np.int32], OwnBatch]:
+        """Return the item indices of the events ``following`` [P], 0 if unknown, and the own items before."""
+        rows, next_rows = self.table.rows.take(event), self.table.rows.take(following)
+        past = lookback_at(self.table.rows, event, place, OWN_EVENTS - 1)
+        return self.encoder.item_indices(next_rows), own_batch(self.encoder, rows, past, next_rows)
 
 
 def _with_scored(windows: Windows, scored: Mask) -> Windows:

@@ -12,8 +12,9 @@ import tensorflow as tf
 from model_store.batches import Batch
 from model_store.losses import Losses, mean_action_loss, mean_hazard_loss
 from model_store.networks.building import build_network, unit_vectors
+from model_store.own_batch import mixed_losses, own_batch_logits, own_batch_signature
 from model_store.row_adam import RowAdam
-from model_store.sampled_softmax import NegativeSampler, next_item_losses
+from model_store.sampled_softmax import NegativeSampler, catalogue_logits
 
 if TYPE_CHECKING:
     from model_store.encoder import Encoder
@@ -23,11 +24,15 @@ _GRADIENT_NORM = 5.0
 
 
 class Answers(NamedTuple):
-    """At scored events, logits ``next_action`` [P, A] and ``hazard`` [P, K]; and ``query`` [Q, D]."""
+    """Logits ``next_action`` [P, A] and ``hazard`` [P, K] at scored events, ``query`` [Q, D], ``own`` [Q, M].
+
+    ``own`` are the logits of the windows' own items; None if the network gives them none.
+    """
 
     next_action: npt.NDArray[np.float32]
     hazard: npt.NDArray[np.float32] | None
     query: npt.NDArray[np.float32]
+    own: npt.NDArray[np.float32] | None
 
 
 class Learner:
@@ -60,7 +65,7 @@ class Learner:
 
     def learn(self, batch: Batch, learning_rate: float) -> Losses:
         """Take one step of Adam on ``batch`` and return its losses before the step."""
-        item = self._with_hidden_items(batch.item)
+        item, reachable = self._with_hidden_items(batch)
         negatives = self._sampler.draw(self._generator)
         together = [item.reshape(-1), batch.next_item, negatives.items]
         rows, places = np.unique(np.concatenate(together), return_inverse=True)
@@ -73,6 +78,7 @@ class Learner:
             true_places,
             negative_places,
             negatives.log_expected,
+            reachable,
             np.float32(learning_rate),
         )
         return Losses(*(float(loss) for loss in losses))
@@ -81,16 +87,26 @@ class Learner:
         """Return the heads at the scored events of ``batch``, nothing hidden."""
         answers = self._answer(batch)
         hazard = answers["hazard"].numpy() if "hazard" in answers else None
-        return Answers(answers["next_action"].numpy(), hazard, answers["query"].numpy())
+        own = answers["own"].numpy() if "own" in answers else None
+        return Answers(answers["next_action"].numpy(), hazard, answers["query"].numpy(), own)
 
     def item_vectors(self) -> npt.NDArray[np.float32]:
         """Return the unit vectors of the items, float32 [V, D]."""
         return unit_vectors(self._rows.table.numpy())
 
-    def _with_hidden_items(self, item: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """Return ``item`` with a few turned into the unknown item, which is learned from nothing else."""
-        hidden = self._generator.random(item.shape) < self._hidden_item_share
-        return np.where(hidden, np.int32(0), item)
+    def _with_hidden_items(self, batch: Batch) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
+        """Return the items [B, T] with a few turned into the unknown one, which is learned from nothing else.
+
+        An item is hidden from a whole window or not at all, as one that the vocabulary lacks. Where it is the
+        next item of that window too, the catalogue cannot reach it: the second array [Q] tells where it can.
+        """
+        salt = np.uint32(self._generator.integers(2**32))
+        least = np.uint32(min(int(self._hidden_item_share * 2**32), 2**32 - 1))
+        windows = np.arange(len(batch.item), dtype=np.uint32)
+        hidden = _mixed(batch.item, windows[:, None], salt) < least
+        next_windows = windows[batch.with_item // batch.item.shape[1]]
+        next_hidden = (_mixed(batch.next_item, next_windows, salt) < least) & batch.own.is_next.any(axis=1)
+        return np.where(hidden, np.int32(0), batch.item), (batch.next_item > 0) & ~next_hidden
 
     def values(self) -> list[npt.NDArray[Any]]:
         """Return copies of all variables that a run goes on from, in a fixed order."""
@@ -117,6 +133,7 @@ class Learner:
         true_places: tf.Tensor,
         negative_places: tf.Tensor,
         log_expected: tf.Tensor,
+        reachable: tf.Tensor,
         learning_rate: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         table_rows = tf.gather(self._rows.table, rows)  # [U, D]
@@ -124,7 +141,7 @@ class Learner:
             tape.watch(table_rows)
             vectors = tf.math.l2_normalize(table_rows, axis=1)
             outputs = self._outputs(batch, tf.gather(vectors, batch.item), training=True)
-            item_losses = next_item_losses(
+            log_sums, true_logits = catalogue_logits(
                 outputs["query"],
                 tf.gather(vectors, true_places),
                 true_places,
@@ -133,15 +150,25 @@ class Learner:
                 log_expected,
                 self.specification.item_logit_scale,
             )
-            count = tf.maximum(tf.cast(tf.size(item_losses), tf.float32), 1.0)
-            item_loss = tf.reduce_sum(item_losses) / count
+            catalogue_loss = _mean_of(log_sums - true_logits, batch.next_item > 0)
+            item_loss, own_loss = catalogue_loss, tf.constant(0.0)
+            if "own" in outputs:
+                # the catalogue learns as if alone: own items would explain the repeats that teach it most
+                mixed = mixed_losses(
+                    tf.stop_gradient(log_sums),
+                    tf.stop_gradient(true_logits),
+                    reachable,
+                    outputs["own"],
+                    batch.own.is_next,
+                )
+                item_loss = own_loss = _mean_of(mixed, tf.ones_like(reachable))
             action_loss = mean_action_loss(outputs["next_action"], batch.next_action)
             hazard_loss = tf.constant(0.0)
             if "hazard" in outputs:
                 hazard_loss = mean_hazard_loss(
                     outputs["hazard"], batch.gap_bin, batch.survived, batch.returned
                 )
-            total = item_loss + action_loss + hazard_loss
+            total = catalogue_loss + own_loss + action_loss + hazard_loss
         trained = self.network.trainable_variables
         gradients, row_gradient = tape.gradient(
             total, (trained, table_rows), unconnected_gradients=tf.UnconnectedGradients.ZERO
@@ -156,7 +183,7 @@ class Learner:
         return self._outputs(batch, tf.gather(vectors, batch.item), training=False)
 
     def _outputs(self, batch: Batch, item_vectors: tf.Tensor, *, training: bool) -> dict[str, tf.Tensor]:
-        """Return the heads at the scored events, the query at those with a known next item."""
+        """Return the heads at the scored events, query and own logits at those that ask for an item."""
         outputs = self.network(
             {
                 "item_vectors": item_vectors,
@@ -166,15 +193,34 @@ class Learner:
             },
             training=training,
         )
-        return {
-            name: _at(value, batch.with_item if name == "query" else batch.scored)
+        of_item = ("query", "own")
+        outputs = {
+            name: _at(value, batch.with_item if name in of_item else batch.scored)
             for name, value in outputs.items()
         }
+        if "own" in outputs:
+            outputs["own"] = own_batch_logits(outputs["own"], batch.own)
+        return outputs
 
 
 def _at(values: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
     """Return the ``places`` [P] of ``values`` [B, T, N] as [P, N]."""
     return tf.gather(tf.reshape(values, [-1, values.shape[-1]]), places)
+
+
+def _mean_of(values: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
+    """Return the mean of ``values`` where ``kept``, 0 if that is nowhere."""
+    weights = tf.cast(kept, tf.float32)
+    return tf.reduce_sum(values * weights) / tf.maximum(tf.reduce_sum(weights), 1.0)
+
+
+def _mixed(items: npt.NDArray[np.int32], windows: npt.NDArray[np.uint32], salt: np.uint32) -> Any:
+    """Return evenly spread 32-bit numbers, the same for the same item, window and salt."""
+    bits = items.astype(np.uint32) * np.uint32(2654435761) + windows * np.uint32(2246822519) + salt
+    for shift, factor in ((15, 739977581), (12, 695872825)):
+        bits ^= bits >> np.uint32(shift)
+        bits *= np.uint32(factor)
+    return bits ^ (bits >> np.uint32(15))
 
 
 def _signature(specification: NetworkSpecification, *, training: bool) -> list[object]:
@@ -193,7 +239,9 @@ def _signature(specification: NetworkSpecification, *, training: bool) -> list[o
         returned=numbers,
         with_item=indices,
         next_item=indices,
+        own=own_batch_signature(),
     )
     if not training:
         return [batch]
-    return [batch, indices, indices, indices, numbers, tf.TensorSpec([], tf.float32)]
+    flags = tf.TensorSpec([None], tf.bool)
+    return [batch, indices, indices, indices, numbers, flags, tf.TensorSpec([], tf.float32)]

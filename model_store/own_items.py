@@ -45,11 +45,13 @@ class OwnItems(NamedTuple):
 
     def take(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> OwnItems:
         """Return the windows at ``chosen``."""
-        return OwnItems(*(column[chosen] for column in self))
+        return OwnItems(
+            self.items[chosen], self.log_count[chosen], self.same_session[chosen], self.event_type[chosen]
+        )
 
 
 def own_items(rows: Rows, lookback: Lookback) -> OwnItems:
-    """Return the items of ``rows`` [B] and of the last `OWN_EVENTS` - 1 events in their ``lookback`` [B, L]."""
+    """Return the items of ``rows`` [B] and of the last `OWN_EVENTS` - 1 in their ``lookback`` [B, L]."""
     depth = min(lookback.rows.shape[1], OWN_EVENTS - 1)
     present = lookback.present[:, :depth]
     depth = int(present.sum(axis=1).max(initial=0))
@@ -75,7 +77,7 @@ def own_items(rows: Rows, lookback: Lookback) -> OwnItems:
 
 
 def own_logits(outputs: Floats, own: OwnItems) -> Floats:
-    """Return the logits [B, M] of ``own`` from the network's ``outputs`` [B, OWN_OUTPUTS]; -inf behind the last."""
+    """Return the logits [B, M] of ``own`` from ``outputs`` [B, OWN_OUTPUTS]; -inf where no item stands."""
     ranks = np.minimum(np.arange(own.items.shape[1]), OWN_RANKS - 1)
     logits = outputs[:, ranks]
     logits += outputs[:, OWN_RANKS, None] * own.log_count
@@ -83,3 +85,20 @@ def own_logits(outputs: Floats, own: OwnItems) -> Floats:
     logits += np.take_along_axis(outputs, OWN_RANKS + 2 + own.event_type, axis=1)
     logits[own.items == 0] = -np.inf
     return logits
+
+
+def merged(
+    found: npt.NDArray[np.int64], scores: Floats, own: npt.NDArray[np.int64], own_scores: Floats, k: int
+) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Return the ``k`` best of the catalogue's best items and of a window's own, and their scores, [B, k'].
+
+    ``found`` and ``scores`` [B, K] are the catalogue's ``k`` best, or all if it holds fewer; ``own`` and
+    ``own_scores`` [B, M] the own items with their whole logits, 0 and -inf where there is none. An own item's
+    logit is never below what the catalogue gives it, so no other item can be among the ``k`` best that is not
+    among the catalogue's. Where fewer are left than k', the last are 0 with -inf.
+    """
+    repeated = (found[:, :, None] == own[:, None, :]).any(axis=2)
+    items = np.concatenate([np.where(repeated, 0, found), own], axis=1)
+    totals = np.concatenate([np.where(repeated, np.float32(-np.inf), scores), own_scores], axis=1)
+    order = np.lexsort((items, -totals), axis=1)[:, :k]
+    return np.take_along_axis(items, order, axis=1), np.take_along_axis(totals, order, axis=1)

@@ -64,7 +64,23 @@ def next_item_losses(
     log_expected: tf.Tensor,
     scale: float,
 ) -> tf.Tensor:
-    """Return the negative log likelihood [P] of the true next items.
+    """Return the negative log likelihood [P] of the true next items; see `catalogue_logits`."""
+    log_sums, true_logits = catalogue_logits(
+        query, target_vectors, target_items, negative_vectors, negative_items, log_expected, scale
+    )
+    return log_sums - true_logits
+
+
+def catalogue_logits(
+    query: tf.Tensor,
+    target_vectors: tf.Tensor,
+    target_items: tf.Tensor,
+    negative_vectors: tf.Tensor,
+    negative_items: tf.Tensor,
+    log_expected: tf.Tensor,
+    scale: float,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the log of the catalogue's sum of exp(logit), and the true next items' logits, both [P].
 
     ``query`` and ``target_vectors`` are unit vectors [P, D], ``negative_vectors`` [N, D]; ``target_items``
     [P] and ``negative_items`` [N] are their indices; a logit is ``scale`` times a dot product.
@@ -75,7 +91,7 @@ def next_item_losses(
     asked = tf.concat([asked, tf.ones_like(asked[:, :1])], axis=1)
     offered = tf.concat([negative_vectors, -log_expected[:, None]], axis=1)
     is_true = tf.equal(target_items[:, None], negative_items[None, :])
-    return _log_sums(asked, offered, true_logits, is_true) - true_logits
+    return _log_sums(asked, offered, true_logits, is_true), true_logits
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]

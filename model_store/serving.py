@@ -18,6 +18,7 @@ import xxhash
 from model_store.encoder import ENCODER_FILE, Encoder, Inputs
 from model_store.errors import FileCorruptError
 from model_store.item_index import ItemIndex, load_item_index
+from model_store.own_items import OWN_EVENTS, OwnItems, merged, own_logits
 from model_store.recurrent_body import RecurrentBody
 from model_store.served_heads import Heads, ServedHeads
 from model_store.specification import (
@@ -69,6 +70,7 @@ class ServedModel:
         self._cell_body = RecurrentBody(specification, weights) if specification.recurrent else None
         self._window_body = window_body
         self._item_scale = np.float32(specification.item_logit_scale)
+        self._item_vectors = weights["item_vectors"]
         self._heads = ServedHeads(specification, weights)
 
     @property
@@ -122,6 +124,35 @@ class ServedModel:
         indices, cosines = self.index.search(query, k)
         cosines *= self._item_scale
         return indices, cosines
+
+    @property
+    def lookback_events(self) -> int:
+        """How many rows before an event the model reads, for its inputs and for the window's own items."""
+        own = OWN_EVENTS - 1 if self.specification.own_items else 0
+        return max(self.encoder.lookback_events, own)
+
+    def ranked_items(
+        self, heads: Heads, own: OwnItems | None, k: int
+    ) -> tuple[npt.NDArray[np.int64], Floats]:
+        """Return the ``k`` best next items behind each event and their logits, best first.
+
+        ``own`` are the items of each event's window. An item that the vocabulary knows has its index of
+        `Encoder.items`; an own one that it does not know, the negative of its fingerprint. Where there
+        are fewer than k' items, the last are 0 with the logit -inf. Raises ValueError without a query.
+        """
+        if heads.query is None:
+            raise ValueError("this model ranks no items")
+        found, scores = self.next_items(heads.query, k)
+        if heads.own is None or own is None:
+            return found, scores
+        logits = own_logits(heads.own, own)
+        index = self.encoder.indices_of_items(own.items).astype(np.int64)
+        row, place = np.nonzero(index)
+        vectors = self._item_vectors[index[row, place]]
+        cosine = np.einsum("nd,nd->n", heads.query[row], vectors)
+        logits[row, place] = np.logaddexp(self._item_scale * cosine, logits[row, place])
+        identity = np.where(index > 0, index, -own.items.astype(np.int64))
+        return merged(found, scores, identity, logits, k)
 
 
 def load_served_model(store: ModelStore, name: str, version: str, *, exact: bool = False) -> ServedModel:

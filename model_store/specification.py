@@ -10,8 +10,8 @@ with ``h`` the hidden vector and ``v`` the vector of the event's own item:
 - hazard: sigmoid(h @ hazard_kernel + hazard_bias), one for each bin of `hazard_edges_ms`;
 - query: the L2-normalised [h, v] @ query_kernel + query_bias; the logit of an item is
   `item_logit_scale` times the dot product of the query and the item's vector;
-- own: [h, v] @ own_kernel + own_bias, from which `model_store.own_items` takes the logits that the window's own
-  items have beside those of the catalogue.
+- own: [h, v] @ own_kernel + own_bias, from which `model_store.own_items` takes the logits that the window's
+  own items have beside those of the catalogue.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ from model_store.losses import Losses, mean_action_loss, mean_hazard_loss
 from model_store.metrics import log_loss
 
 if TYPE_CHECKING:
-    from model_store.batches import Samples
+    from model_store.batches import Batch, Samples
     from model_store.evaluation import Rows
-    from model_store.learner import Learner
+    from model_store.learner import Answers, Learner
 
 TOP: Final = 20
 _BATCH_EVENTS: Final = 4_096
@@ -28,8 +28,8 @@ Floats = npt.NDArray[np.float32]
 class Measured:
     """Losses in nats, and how well the next item was ranked among all items.
 
-    The item's loss is the softmax over the whole catalogue. Only next items that the vocabulary knows
-    are asked for. With no such item, the ranks' measures are 0.
+    The item's loss is the softmax over the whole catalogue and the window's own items. Only next items that
+    the vocabulary knows or the window holds are asked for. With no such item, the ranks' measures are 0.
     """
 
     losses: Losses
@@ -56,7 +56,7 @@ def measure(learner: Learner, samples: Samples, most_events: int) -> Measured:
             hazard_weight += count
         for start in range(0, len(batch.next_item), _RANKED_AT_ONCE):
             some = slice(start, start + _RANKED_AT_ONCE)
-            losses, places = _ranked((answers.query[some] @ vectors.T) * scale, batch.next_item[some] - 1)
+            losses, places = _ranked(*_candidates(answers, batch, some, vectors, scale))
             item_losses.append(losses)
             ranks.append(places)
     rank = np.concatenate(ranks)
@@ -75,9 +75,10 @@ def measure(learner: Learner, samples: Samples, most_events: int) -> Measured:
 def score(learner: Learner, samples: Samples, rows: Rows) -> Scores:
     """Return the measures of ``learner`` on the ``rows`` of the part that ``samples`` were made of.
 
-    A next item that the vocabulary does not know is a miss. Items are ranked by exact search.
+    A next item that neither the vocabulary nor the window holds is a miss. Items are ranked by exact search.
     """
     vectors = learner.item_vectors()[1:]
+    scale = np.float32(learner.specification.item_logit_scale)
     correct, loss, actions, hits = 0, 0.0, 0, 0
     for batch in samples.in_order(_BATCH_EVENTS):
         answers = learner.answer(batch)
@@ -90,7 +91,7 @@ def score(learner: Learner, samples: Samples, rows: Rows) -> Scores:
             actions += len(truth)
         for start in range(0, len(batch.next_item), _RANKED_AT_ONCE):
             some = slice(start, start + _RANKED_AT_ONCE)
-            _, rank = _ranked(answers.query[some] @ vectors.T, batch.next_item[some] - 1)
+            _, rank = _ranked(*_candidates(answers, batch, some, vectors, scale))
             hits += int(np.count_nonzero(rank < TOP))
     items = int(np.count_nonzero(rows.item_scored))
     return Scores(
@@ -100,7 +101,28 @@ def score(learner: Learner, samples: Samples, rows: Rows) -> Scores:
     )
 
 
-def _ranked(logits: Floats, true: npt.NDArray[np.int32]) -> tuple[Floats, npt.NDArray[np.int64]]:
+def _candidates(
+    answers: Answers, batch: Batch, some: slice, vectors: Floats, scale: np.float32
+) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Return the logits of all candidates of ``some`` events, and the column of the true next item [Q].
+
+    They are the catalogue without the unknown item, [Q, V - 1], the own items' share included, and behind it
+    the own items that the vocabulary lacks, -inf elsewhere.
+    """
+    logits = (answers.query[some] @ vectors.T) * scale
+    true = batch.next_item[some].astype(np.int64) - 1
+    if answers.own is None:
+        return logits, true
+    own = batch.own.take(some)
+    event, place = np.nonzero(own.present & (own.indices > 0))
+    column = own.indices[event, place] - 1
+    logits[event, column] = np.logaddexp(logits[event, column], answers.own[some][event, place])
+    beyond = np.where(own.present & (own.indices == 0), answers.own[some], np.float32(-np.inf))
+    unknown = vectors.shape[0] + own.is_next.argmax(axis=1)
+    return np.concatenate([logits, beyond], axis=1), np.where(true < 0, unknown, true)
+
+
+def _ranked(logits: Floats, true: npt.NDArray[np.int64]) -> tuple[Floats, npt.NDArray[np.int64]]:
     """Return the loss [Q] and the rank [Q], from 0, of the ``true`` columns [Q] of ``logits`` [Q, V]."""
     true_logits = np.take_along_axis(logits, true[:, None], axis=1)
     rank = np.count_nonzero(logits > true_logits, axis=1)

@@ -36,8 +36,8 @@ def build_heads(specification: NetworkSpecification, hidden: Any, shown_items: A
 
 
 def probabilities(specification: NetworkSpecification, outputs: dict[str, Any]) -> dict[str, Any]:
-    """Return what the saved model says: actions and hazard of `build_heads` as probabilities, the rest as it is."""
-    said = {name: outputs[name] for name in ("query", "own") if name in outputs}
+    """Return what the saved model says: the logits of `build_heads` as probabilities, the rest as it is."""
+    said: dict[str, Any] = {name: outputs[name] for name in ("query", "own") if name in outputs}
     said["next_action"] = keras.layers.Softmax(name="next_action")(outputs["next_action"])
     if specification.hazard_edges_ms:
         said["hazard"] = keras.layers.Activation("sigmoid", name="hazard")(outputs["hazard"])

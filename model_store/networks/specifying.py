@@ -29,6 +29,7 @@ def specify(
     item_dimensions: int,
     window_size: int,
     churn_horizon_ms: int | None,
+    own_items: bool = True,
 ) -> NetworkSpecification:
     """Return the specification of a network over ``encoder``'s inputs.
 
@@ -53,6 +54,7 @@ def specify(
         churn_horizon_ms=churn_horizon_ms if timed else None,
         item_logit_scale=ITEM_LOGIT_SCALE,
         timed=timed,
+        own_items=own_items,
     )
 
 
