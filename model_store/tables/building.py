@@ -48,5 +48,6 @@ def build_table(
         with TableFiles(directory) as table:
             for rows, user in files.sorted():
                 table.append(rows, user)
+            table.write_texts(texts)
     spilled.rmdir()
-    return StoredTable.open(directory, texts.item_ids, texts.category_names)
+    return StoredTable.open(directory)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
 
 from model_store.chunks import CHUNK_EVENTS, chunk_bounds
-from model_store.sequences import EventTable, Ints, Mask
+from model_store.sequences import EventTable, Ints, Mask, Texts
 from model_store.tables.array_file import ArrayFile
 from model_store.windows import EVENT_ROW, row_times_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Self
 
     from model_store.windows import Rows
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _ROWS_FILE: Final = "rows.npy"
 _USER_FILE: Final = "user.npy"
 _TIMES_FILE: Final = "times_ms.npy"
+_TEXTS_FILE: Final = "texts.json"
 
 
 class TableFiles:
@@ -42,6 +43,10 @@ class TableFiles:
         for file in (self._rows, self._user, self._times_ms):
             file.close()
 
+    def write_texts(self, texts: Texts) -> None:
+        """Write what `StoredTable.open` needs to know of the texts."""
+        (self.directory / _TEXTS_FILE).write_bytes(msgspec.json.encode(texts))
+
     def append(self, rows: Rows, user: Ints) -> None:
         """Write more events, in order of user, then of time."""
         self._rows.append(rows)
@@ -60,12 +65,11 @@ class StoredTable(EventTable):
     directory: Path
 
     @classmethod
-    def open(
-        cls, directory: Path, item_ids: Mapping[int, str], category_names: Mapping[int, str]
-    ) -> StoredTable:
-        """Return the table that `TableFiles` wrote into ``directory``."""
-        rows, user, times_ms = (_mapped(directory / name) for name in (_ROWS_FILE, _USER_FILE, _TIMES_FILE))
-        return cls(rows, user, item_ids, category_names, times_ms, directory)
+    def open(cls, directory: Path) -> StoredTable:
+        """Return the table that `build_table` wrote into ``directory``."""
+        texts = msgspec.json.decode((directory / _TEXTS_FILE).read_bytes(), type=Texts)
+        rows, user, times_ms = _mapped(directory)
+        return cls(rows, user, texts.item_ids, texts.category_names, times_ms, directory)
 
     @property
     def times_ms(self) -> Ints:
@@ -81,11 +85,8 @@ class StoredTable(EventTable):
             for start, end in chunk_bounds(len(self), CHUNK_EVENTS):
                 chosen = kept[start:end]
                 files.append(self.rows[start:end][chosen], self.user[start:end][chosen])
-        return StoredTable.open(directory, self.item_ids, self.category_names)
-
-    def in_memory(self) -> EventTable:
-        """Return the same table in arrays of its own."""
-        return EventTable(np.array(self.rows), np.array(self.user), self.item_ids, self.category_names)
+        rows, user, times_ms = _mapped(directory)
+        return replace(self, rows=rows, user=user, known_times_ms=times_ms, directory=directory)
 
     def starts_user(self) -> Mask:
         """Tell which events [E] are the first of their user."""
@@ -96,5 +97,10 @@ class StoredTable(EventTable):
         return starts
 
 
-def _mapped(path: Path) -> Any:
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+def _mapped(directory: Path) -> tuple[Any, Any, Any]:
+    """Return the rows, the users and the times in ``directory``, mapped for reading."""
+    rows, user, times_ms = (
+        np.load(directory / name, mmap_mode="r", allow_pickle=False)
+        for name in (_ROWS_FILE, _USER_FILE, _TIMES_FILE)
+    )
+    return rows, user, times_ms

@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_store.chunks import chunk_bounds, counted
@@ -33,8 +33,10 @@ def events(draw: st.DrawFn) -> Event:
 
 
 logs = st.lists(events(), max_size=40)
+on_disk = settings(max_examples=30, deadline=None)  # how long files take depends on what else runs
 
 
+@on_disk
 @given(logs, st.integers(1, 7))
 def test_one_partition_is_the_table_in_memory(log: list[Event], held_events: int) -> None:
     expected = EventTable.from_events(log)
@@ -43,7 +45,9 @@ def test_one_partition_is_the_table_in_memory(log: list[Event], held_events: int
         assert table.rows.tobytes() == expected.rows.tobytes()
         assert table.user.tolist() == expected.user.tolist()
         assert table.times_ms.tolist() == expected.times_ms.tolist()
-        assert (table.item_ids, table.category_names) == (expected.item_ids, expected.category_names)
+        again = StoredTable.open(table.directory)
+        assert (again.item_ids, again.category_names) == (expected.item_ids, expected.category_names)
+        assert again.rows.tobytes() == table.rows.tobytes()
 
 
 def users_of(table: EventTable) -> list[bytes]:
@@ -52,6 +56,7 @@ def users_of(table: EventTable) -> list[bytes]:
     return sorted(part.tobytes() for part in np.split(np.array(table.rows), starts[1:]))
 
 
+@on_disk
 @given(logs, st.integers(2, 5))
 def test_partitions_only_change_the_order_of_users(log: list[Event], partitions: int) -> None:
     with TemporaryDirectory() as place:
@@ -103,7 +108,12 @@ def test_a_second_build_leaves_nothing_of_the_first(tmp_path: Path) -> None:
     (tmp_path / "old").write_text("x")
     table = build_table([], tmp_path)
     assert len(table) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.npy", "times_ms.npy", "user.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "rows.npy",
+        "texts.json",
+        "times_ms.npy",
+        "user.npy",
+    ]
 
 
 @given(st.integers(0, 50), st.integers(1, 60))
