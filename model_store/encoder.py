@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from model_store.cleaning.pipeline import Cleaning, load_cleaning
 from model_store.errors import FileAbsentError, FileCorruptError
 from model_store.features.groups import DEFAULT_GROUPS
 from model_store.features.seen import Seen
@@ -72,8 +73,13 @@ class Encoder:
         item_counts: npt.NDArray[np.int64],
         statistics: EncoderStatistics,
         features: Sequence[Feature] | None = None,
+        cleaning: Cleaning | None = None,
     ) -> None:
-        """Take the parts of an encoder. ``features`` None takes those of `DEFAULT_GROUPS`."""
+        """Take the parts of an encoder. ``features`` None takes those of `DEFAULT_GROUPS`.
+
+        Rows are encoded as ``cleaning`` repairs them, where the model has such a pipeline.
+        """
+        self.cleaning = cleaning
         self.items = list(items)
         self.categories = list(categories)
         self.item_counts = item_counts
@@ -121,9 +127,12 @@ class Encoder:
 
         L must be at least `lookback_events`; rows further back are not read.
         """
-        category = self._categories.indices(rows["category"].astype(np.uint64))
         reads = self.lookback_events
         past = Lookback(lookback.rows[:, :reads], lookback.present[:, :reads])
+        if self.cleaning is not None:
+            rows = self.cleaning.repaired(rows)
+            past = past._replace(rows=self.cleaning.repaired(past.rows))
+        category = self._categories.indices(rows["category"].astype(np.uint64))
         seen = Seen(rows, past, category, self.statistics, self._category_prices)
         numeric = np.empty((len(rows), self.numeric_features), np.float32)
         for feature in self.features:
@@ -153,11 +162,13 @@ class Encoder:
         return self._items.indices(items)
 
     def save(self, directory: Path) -> None:
-        """Write the encoder into ``directory`` as `encoder.json` and `item_counts.npy`."""
+        """Write the encoder into ``directory``: `encoder.json`, `item_counts.npy`, and its cleaning."""
         names = [feature.name for feature in self.features]
         stored = _Stored(names, self.statistics, self.items, self.categories)
         (directory / ENCODER_FILE).write_bytes(msgspec.json.encode(stored))
         np.save(directory / ITEM_COUNTS_FILE, self.item_counts, allow_pickle=False)
+        if self.cleaning is not None:
+            self.cleaning.save(directory)
 
     @classmethod
     def load(cls, directory: Path) -> Encoder:
@@ -178,7 +189,8 @@ class Encoder:
                 f"the encoder in {directory} cannot be read: train the model again"
             ) from error
         features = features_named(stored.features)
-        return cls(stored.items, stored.categories, counts, stored.statistics, features)
+        cleaning = load_cleaning(directory)
+        return cls(stored.items, stored.categories, counts, stored.statistics, features, cleaning)
 
 
 def _places(features: Sequence[Feature], statistics: EncoderStatistics) -> dict[str, slice]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from model_store.cleaning.pipeline import cleaning_files
 from model_store.encoder import ENCODER_FILE, Encoder, Inputs
 from model_store.errors import FileCorruptError
 from model_store.item_index import ItemIndex, load_item_index
@@ -72,6 +73,7 @@ class ServedModel:
         self._item_scale = np.float32(specification.item_logit_scale)
         self._item_vectors = weights["item_vectors"]
         self._heads = ServedHeads(specification, weights)
+        self.known_items = frozenset(encoder.items) if specification.own_items else None
 
     @property
     def recurrent(self) -> bool:
@@ -198,6 +200,8 @@ def _window_body(directory: Path, specification: NetworkSpecification, encoder: 
 def _fingerprint(directory: Path, specification: NetworkSpecification, weights: Weights) -> int:
     """Return 32 bits of XXH3-64 of all that decides a hidden state: the network, its weights, its encoder."""
     digest = xxhash.xxh3_64((directory / NETWORK_FILE).read_bytes() + (directory / ENCODER_FILE).read_bytes())
+    for path in cleaning_files(directory):
+        digest.update(path.read_bytes())
     for name in sorted(weights):
         digest.update(np.ascontiguousarray(weights[name]).data)
     if not specification.recurrent:

@@ -16,6 +16,7 @@ import xxhash
 
 from model_store.batches import Samples
 from model_store.checkpoint import Checkpoint, Course
+from model_store.cleaning.tables import clean_table
 from model_store.errors import TrainingError
 from model_store.evaluation import MODEL, Scores, baseline_scores, rows_of_part
 from model_store.export import Stage, export
@@ -92,11 +93,16 @@ def train_table(
     resume: bool = False,
 ) -> TrainedModel:
     """Train on the events of ``table``; see `train`."""
-    split = split_settings(table, settings)
+    split, cleaning = split_settings(table, settings), None
+    if settings.cleaning is not None:
+        training = split.whole.table
+        table, cleaning = clean_table(table, training, settings.cleaning, settings.window_size)
+        split = split_settings(table, settings)
     _check_enough(split)
     checkpoint = Checkpoint(work_directory, _identity(table, settings))
     course, stage = Run(settings, split, checkpoint, progress).complete(resume=resume)
     comparison = _compared(split, course, stage)
+    stage.encoder.cleaning = cleaning  # the table that it was fitted on is repaired already
     with store.writing(name) as writing:
         export(writing.directory, stage)
         _write_json(writing.directory / TRAINING_FILE, {"settings": settings, "course": course})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from model_store.cleaning.rules import Rule
 from model_store.features.groups import DEFAULT_GROUPS
-
 from model_store.specification import NetworkName
 
 _HOUR_MS: Final = 3_600_000
@@ -34,6 +34,7 @@ class TrainingSettings:
     The learning rate is cut after an epoch that gains a smaller share of the loss than ``rate_cut_below``.
     ``hidden_item_share`` is the share of items that training shows as unknown; None takes the share that was
     unknown in the validation part, from 2 to 50 per cent. ``feature_groups`` are names of `features.groups`.
+    ``cleaning`` are the rules by which the log, and then each live event, is cleaned; None cleans nothing.
     """
 
     window_size: int
@@ -58,6 +59,7 @@ class TrainingSettings:
     patience: int = 3
     validation_events: int = 20_000
     refit: bool = True
+    cleaning: tuple[Rule, ...] | None = None
     seed: int = 0
 
 

@@ -16,6 +16,7 @@ from model_store.encoder import Inputs
 from model_store.lookback import lookback_of_windows
 from model_store.recompute import states_of_windows
 from model_store.serving import ServedModel
+from streamer.cleaning import gate_of
 from streamer.memory import Slot
 from streamer.profile import Profile
 from streamer.records import DeadLetter, DecodedBatch, SourcePartition
@@ -58,17 +59,23 @@ def score_group(
     The batches of one partition stand in order. A user's second event sees the state behind the first.
     """
     with profile.measure("windows"):
-        planner = WindowPlanner(model.window_size, settings.allowed_lateness_ms, model.fingerprint)
+        lateness_ms = settings.allowed_lateness_ms
+        gate = gate_of(model.encoder.cleaning, group, model.window_size, lateness_ms)
+        planner = WindowPlanner(
+            model.window_size, lateness_ms, model.fingerprint, gate, model.known_items
+        )
         plans = [planner.apply(batch, slots) for batch, slots in group]
         steps = planner.steps
+    with profile.measure("cleaning"):
+        flags = gate.flags() if gate is not None else None
     with profile.measure("network"):
         states, inputs = _advance(model, steps)
         outputs = predict(model, steps, states, inputs, settings.rendering)
     with profile.measure("next items"):
-        next_items = find_next_items(model, outputs.query, settings.rendering.next_items_count)
+        next_items = find_next_items(model, steps, outputs.heads, settings.rendering.next_items_count)
     with profile.measure("predictions"):
         sources = [batch.source for (batch, _), plan in zip(group, plans, strict=True) for _ in _span(plan)]
-        predictions = render(model, steps, sources, outputs, next_items, scored_at_ms)
+        predictions = render(model, steps, sources, outputs, next_items, scored_at_ms, flags)
     with profile.measure("states"):
         return _results(group, plans, steps, predictions, states, model)
 
@@ -154,6 +161,8 @@ def _stored_states(states: States, steps: Steps) -> list[bytes]:
 def _records(plan: BatchPlan, steps: Steps, hidden: list[bytes], model: int) -> dict[bytes, bytes]:
     """Return the records to store, by user, as they stand behind the batch's last event."""
     return {
-        user: UserState(rows, hidden[step], model, partial=steps.states[step].partial).packed()
+        user: UserState(
+            rows, hidden[step], model, steps.names[step], partial=steps.states[step].partial
+        ).packed()
         for user, (rows, step) in plan.windows.items()
     }

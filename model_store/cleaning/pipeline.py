@@ -161,6 +161,12 @@ class Cleaning:
         return values
 
 
+def cleaning_files(directory: Path) -> list[Path]:
+    """Return the files of the pipeline in ``directory``; none where its model has none."""
+    paths = [directory / RULES_FILE, directory / ARRAYS_FILE]
+    return [path for path in paths if path.exists()]
+
+
 def load_cleaning(directory: Path) -> Cleaning | None:
     """Return the pipeline in the artifact ``directory``, or None where its model has none.
 
