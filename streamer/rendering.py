@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.encoder import Inputs
+from model_store.lookback import lookback_of_windows
+from model_store.own_items import OWN_EVENTS, OwnItems, own_items
+from model_store.served_heads import Heads
 from model_store.serving import ServedModel
 from streamer.predictions import Churn, ModelVersion, NextItem, Prediction, encode_prediction
 from streamer.records import SourcePartition
@@ -31,7 +34,7 @@ class Outputs:
 
     next_actions: list[list[float]] | None
     churn: list[Churn] | None
-    query: npt.NDArray[np.float32] | None
+    heads: Heads | None
 
 
 def predict(
@@ -47,21 +50,40 @@ def predict(
     heads = model.heads(states, inputs)
     actions = None if heads.next_action is None else _rounded(heads.next_action)
     churn = _churn(model, steps, heads.hazard, settings.churn_alert_level)
-    return Outputs(actions, churn, heads.query)
+    return Outputs(actions, churn, heads)
 
 
 def find_next_items(
-    model: ServedModel, query: npt.NDArray[np.float32] | None, count: int
+    model: ServedModel, steps: Steps, heads: Heads | None, count: int
 ) -> list[list[NextItem]] | None:
-    """Return the ``count`` best next items of each query, best first; None without queries or a count."""
-    if query is None or count == 0:
+    """Return the ``count`` best next items behind each step, best first; None without a query or a count."""
+    if heads is None or heads.query is None or count == 0:
         return None
-    indices, scores = model.next_items(query, count)
+    found, scores = model.ranked_items(heads, _own_items(model, steps), count)
     items = model.encoder.items
     return [
-        [NextItem(items[item], score) for item, score in zip(row, values, strict=True)]
-        for row, values in zip(indices.tolist(), _rounded(scores), strict=True)
+        [
+            NextItem(items[item] if item > 0 else names[-item], score)
+            for item, score in zip(row, values, strict=True)
+            if item
+        ]
+        for row, values, names in zip(found.tolist(), _rounded(scores), steps.names, strict=True)
     ]
+
+
+def _own_items(model: ServedModel, steps: Steps) -> OwnItems | None:
+    """Return the items of the steps' windows, without those whose ids nobody knows any more.
+
+    An item that an earlier model's vocabulary held and this one's lacks has no name beside the window.
+    """
+    if not model.specification.own_items:
+        return None
+    own = own_items(*lookback_of_windows(steps.windows, OWN_EVENTS - 1))
+    unknown = (model.encoder.indices_of_items(own.items) == 0) & (own.items != 0)
+    for step, place in np.argwhere(unknown).tolist():
+        if int(own.items[step, place]) not in steps.names[step]:
+            own.items[step, place] = 0
+    return own
 
 
 def render(

@@ -5,15 +5,22 @@ Windows change here; hidden states follow in `streamer.scoring`, for all events 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from model_store.windows import ROW_BYTES, contains_event, inserted, pack_row, row_time_ms
+from model_store.windows import (
+    ROW_BYTES,
+    contains_event,
+    inserted,
+    item_fingerprint,
+    pack_row,
+    row_time_ms,
+)
 from producers.events import Event
 from streamer.memory import Slot
 from streamer.records import DeadLetter, DecodedBatch, SourceRecord
-from streamer.state import UserState
+from streamer.state import Names, UserState, names_in_window
 
 
 @dataclass
@@ -22,6 +29,7 @@ class Steps:
 
     ``windows`` are the packed windows of the users behind the event. ``rebuilds`` tells where the state
     must be run from zero over that window. ``priors`` is the step before of the same user, -1 for none.
+    ``names`` are the ids of the window's items that the model's vocabulary lacks.
     """
 
     records: list[SourceRecord] = field(default_factory=list)
@@ -31,6 +39,7 @@ class Steps:
     rebuilds: list[bool] = field(default_factory=list)
     priors: list[int] = field(default_factory=list)
     rounds: list[int] = field(default_factory=list)
+    names: list[Names] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.events)
@@ -55,16 +64,23 @@ class Gate(Protocol):
 class WindowPlanner:
     """Applies the window rule to batches, in order, and collects the steps that scoring must take.
 
-    What ``gate`` refuses is a dead letter, and changes no window.
+    What ``gate`` refuses is a dead letter, and changes no window. Ids of items outside ``known_items`` are
+    kept beside the window, unless that is None.
     """
 
     def __init__(
-        self, window_size: int, allowed_lateness_ms: int, model: int, gate: Gate | None = None
+        self,
+        window_size: int,
+        allowed_lateness_ms: int,
+        model: int,
+        gate: Gate | None = None,
+        known_items: Container[str] | None = None,
     ) -> None:
         self._window_size = window_size
         self._allowed_lateness_ms = allowed_lateness_ms
         self._model = model
         self._gate = gate
+        self._known_items = known_items
         self._last_step: dict[int, int] = {}
         self.steps = Steps()
 
@@ -110,6 +126,8 @@ class WindowPlanner:
         had_rows = bool(state.rows)
         takes_last_place = position == len(rows) // ROW_BYTES - 1
         current = state.model == self._model or not had_rows
+        if self._known_items is not None:
+            state.names = self._names(state.names, event.item_id, rows, thin=overflowed or not current)
         state.rows, state.model = rows, self._model
         prior = self._last_step.get(id(state), -1)
         self._last_step[id(state)] = step
@@ -121,4 +139,15 @@ class WindowPlanner:
         steps.rebuilds.append(rebuild)
         steps.priors.append(prior)
         steps.rounds.append(0 if rebuild or prior < 0 else steps.rounds[prior] + 1)
+        steps.names.append(state.names)
         return step
+
+    def _names(self, names: Names, item_id: str | None, rows: bytes, *, thin: bool) -> Names:
+        """Return ``names`` with the id of one more event; ``thin`` out those that are not needed any more."""
+        known = self._known_items or ()
+        if thin and names:
+            standing = names_in_window(names, rows)
+            names = {item: name for item, name in standing.items() if name not in known}
+        if item_id is None or item_id in known:
+            return names
+        return {**names, item_fingerprint(item_id): item_id}

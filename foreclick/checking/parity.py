@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foreclick.checking.keras_model import SavedModel
+from foreclick.checking.own_items import own_logit
 from foreclick.checking.topics import SourcePosition
 from model_store.windows import pack_row
 
@@ -65,7 +66,7 @@ def parity(rulings: Iterable[Ruling], predictions: Iterable[SeenPrediction], art
     for start in range(0, len(pairs), _BATCH):
         batch = pairs[start : start + _BATCH]
         rows = [_packed_window(window, packed) for window, _ in batch]
-        differences = _differences(model, rows, [prediction for _, prediction in batch])
+        differences = _differences(model, rows, batch)
         worst = np.maximum(worst, differences)  # NaN wins
     return Parity(len(pairs), *worst.tolist())
 
@@ -79,10 +80,13 @@ def _packed_window(window: tuple[Event, ...], packed: dict[int, bytes]) -> list[
 
 
 def _differences(
-    model: SavedModel, windows: Sequence[Sequence[bytes]], predictions: Sequence[SeenPrediction]
+    model: SavedModel,
+    rows: Sequence[Sequence[bytes]],
+    batch: Sequence[tuple[tuple[Event, ...], SeenPrediction]],
 ) -> npt.NDArray[np.float64]:
     """Return the largest differences of a batch: next action, churn, next items; float64[3]."""
-    outputs = model.last_outputs(windows)
+    outputs = model.last_outputs(rows)
+    predictions = [prediction for _, prediction in batch]
     names = model.specification.action_names
     actions = np.array(
         [
@@ -96,7 +100,7 @@ def _differences(
         [
             np.abs(actions - outputs["next_action"]).max(),
             _churn_difference(model, outputs.get("hazard"), predictions),
-            _items_difference(model, outputs["query"], predictions),
+            _items_difference(model, outputs, batch),
         ]
     )
 
@@ -140,21 +144,28 @@ def silent_until(
 
 
 def _items_difference(
-    model: SavedModel, query: npt.NDArray[np.float32], predictions: Sequence[SeenPrediction]
+    model: SavedModel,
+    outputs: dict[str, npt.NDArray[np.float32]],
+    batch: Sequence[tuple[tuple[Event, ...], SeenPrediction]],
 ) -> float:
-    """Return the largest difference between a stated score and scale * cosine of the model's query."""
-    places, items, stated = [], [], []
-    for place, prediction in enumerate(predictions):
+    """Return the largest difference between a stated score and the model's logit of that item.
+
+    What the catalogue gives is scale * cosine of the model's query; what the window's own items give comes on top.
+    """
+    worst = 0.0
+    for place, (window, prediction) in enumerate(batch):
         if prediction.next_items is None:
             return math.nan
+        query = outputs["query"][place].astype(np.float64)
+        own = outputs["own"][place].astype(np.float64).tolist() if "own" in outputs else None
         for item in prediction.next_items:
-            if item.item_id not in model.item_index:
+            logit = -math.inf
+            index = model.item_index.get(item.item_id)
+            if index is not None:
+                logit = model.specification.item_logit_scale * float(query @ model.item_vectors[index])
+            if own is not None:
+                logit = float(np.logaddexp(logit, own_logit(item.item_id, window, own)))
+            if logit == -math.inf:
                 return math.nan
-            places.append(place)
-            items.append(model.item_index[item.item_id])
-            stated.append(item.score)
-    if not items:
-        return 0.0
-    vectors = model.item_vectors[items]
-    cosine = np.einsum("id,id->i", query[places].astype(np.float64), vectors)
-    return float(np.abs(np.array(stated) - model.specification.item_logit_scale * cosine).max())
+            worst = max(worst, abs(item.score - logit))
+    return worst

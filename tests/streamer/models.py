@@ -40,6 +40,7 @@ def random_model(seed: int = 1, window_size: int = 6, units: int = 8) -> ServedM
         churn_horizon_ms=24 * HOUR_MS,
         item_logit_scale=14.0,
         timed=True,
+        own_items=True,
     )
     weights = random_weights(specification, seed)
     index = ExactIndex(weights["item_vectors"])

@@ -16,12 +16,14 @@ from foreclick.checking.window_rule import Ruling, WindowRule, rule_on
 from model_store.encoder import Encoder
 from model_store.features.statistics import EncoderStatistics
 from model_store.item_index import ExactIndex
+from model_store.lookback import lookback_of_windows
 from model_store.networks.building import build_network, build_saved_model, serving_weights, unit_vectors
 from model_store.networks.specifying import specify
+from model_store.own_items import own_items
 from model_store.recompute import states_of_windows
 from model_store.serving import ServedModel
 from model_store.specification import KERAS_FILE, load_specification, load_weights, save_network
-from model_store.windows import pack_row, rows_of
+from model_store.windows import item_fingerprint, pack_row, rows_of
 from producers.events import EVENT_TYPES, Event, encode_event
 
 HOUR_MS = 3_600_000
@@ -95,7 +97,9 @@ def predicted(model: ServedModel, ruling: Ruling) -> SeenPrediction:
     assert heads.hazard is not None
     assert heads.query is not None
     assert model.survival is not None
-    indices, scores = model.next_items(heads.query, 4)
+    own = own_items(*lookback_of_windows([packed]))
+    names = {item_fingerprint(one.item_id): one.item_id for one in ruling.window if one.item_id is not None}
+    indices, scores = model.ranked_items(heads, own, 4)
     event = ruling.window[ruling.place]
     return SeenPrediction(
         prediction_id=ruling.position.text,
@@ -107,7 +111,7 @@ def predicted(model: ServedModel, ruling: Ruling) -> SeenPrediction:
         next_action=dict(zip(model.action_names, heads.next_action[0].tolist(), strict=True)),
         churn=SeenChurn(float(model.survival.churn_probability(heads.hazard, 0)[0]), 6 * HOUR_MS),
         next_items=[
-            SeenItem(model.encoder.items[index], score)
+            SeenItem(model.encoder.items[index] if index > 0 else names[-index], score)
             for index, score in zip(indices[0].tolist(), scores[0].tolist(), strict=True)
         ],
     )

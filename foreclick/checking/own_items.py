@@ -1,0 +1,45 @@
+"""The logits of a window's own items, recomputed event by event in plain Python."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from model_store.own_items import OWN_EVENTS, OWN_RANKS
+from model_store.windows import fingerprint
+from producers.contract import SESSION_GAP_MS
+from producers.events import EVENT_TYPES
+
+if TYPE_CHECKING:
+    from producers.events import Event
+
+
+def own_logit(item_id: str, window: Sequence[Event], outputs: Sequence[float]) -> float:
+    """Return the logit that ``item_id`` has as one of the ``window``'s own items, oldest event first.
+
+    ``outputs`` are the network's own-item outputs behind the window's last event. It is -inf if the item does
+    not stand among the window's last `OWN_EVENTS` events.
+    """
+    newest_first = list(reversed(window[-OWN_EVENTS:]))
+    items = [event.item_id for event in newest_first]
+    if item_id not in items:
+        return -math.inf
+    place = items.index(item_id)
+    rank = len({item for item in items[:place] if item is not None})
+    together = not any(
+        _begins_session(event, before)
+        for event, before in zip(newest_first[:place], newest_first[1 : place + 1], strict=True)
+    )
+    return (
+        outputs[min(rank, OWN_RANKS - 1)]
+        + outputs[OWN_RANKS] * math.log(items.count(item_id))
+        + outputs[OWN_RANKS + 1] * together
+        + outputs[OWN_RANKS + 2 + EVENT_TYPES.index(newest_first[place].event_type)]
+    )
+
+
+def _begins_session(event: Event, before: Event) -> bool:
+    if event.session_id is not None and before.session_id is not None:
+        return fingerprint(event.session_id, 16) != fingerprint(before.session_id, 16)
+    return event.event_time_ms - before.event_time_ms > SESSION_GAP_MS
