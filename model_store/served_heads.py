@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +34,8 @@ class Heads:
 
     def take(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Heads:
         """Return the heads at ``chosen`` of the batch."""
-        heads = (self.next_action, self.hazard, self.query, self.own)
-        return Heads(*(None if head is None else head[chosen] for head in heads))
+        heads = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Heads(**{name: None if head is None else head[chosen] for name, head in heads.items()})
 
 
 class ServedHeads:

@@ -33,6 +33,7 @@ from model_store.specification import (
 from model_store.stepping import Floats
 from model_store.survival import Survival
 from model_store.window_body import WindowBody
+from model_store.windows import item_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +74,8 @@ class ServedModel:
         self._item_scale = np.float32(specification.item_logit_scale)
         self._item_vectors = weights["item_vectors"]
         self._heads = ServedHeads(specification, weights)
+        self.item_fingerprints = np.array([item_fingerprint(item) for item in encoder.items], np.uint64)
+        self.item_fingerprints[0] = 0
         self.known_items = frozenset(encoder.items) if specification.own_items else None
 
     @property

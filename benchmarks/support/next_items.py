@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.baselines import Act, Baseline
-from model_store.evaluating.served import served_steps
+from model_store.evaluating.served import best_items, served_steps
 from model_store.evaluation import DEPTH, rows_of_part
 from model_store.metrics import ranks_of
 from model_store.parts import Part
 from model_store.sequences import EventTable
 from model_store.serving import ServedModel
 from model_store.session_knn import SessionKnn
-from model_store.windows import EVENT_ROW, row_items, starts_session
+from model_store.windows import row_items, starts_session
 
 Ints = npt.NDArray[np.int64]
 Report = Callable[[float], None]
@@ -54,13 +54,12 @@ def model_ranks(model: ServedModel, pairs: Pairs, report: Report) -> Ints:
     """Return the ranks [pairs] by ``model`` as a worker runs it: by steps, windows and the item index."""
     ranks = np.zeros(len(pairs.table), np.int64)
     done = 0
-    for events, _, heads in served_steps(model, pairs.table):
-        asked = pairs.asked[events]
-        if asked.any() and heads.query is not None:
-            found, _ = model.next_items(heads.query[asked], DEPTH)
-            truth = _item_indices(model, pairs.next_item[events[asked]])
-            ranks[events[asked]] = ranks_of(found, truth)
-        done += len(events)
+    for step in served_steps(model, pairs.table):
+        asked = np.flatnonzero(pairs.asked[step.events])
+        if len(asked) and step.heads.query is not None:
+            events = step.events[asked]
+            ranks[events] = ranks_of(best_items(model, step, asked, DEPTH), pairs.next_item[events])
+        done += len(step.events)
         report(done / len(ranks))
     return ranks[pairs.asked]
 
@@ -97,15 +96,6 @@ def knn_ranks(training: Pairs, pairs: Pairs, report: Report) -> Ints:
         ranks[event] = _rank(found, pairs.next_item[event])
         report((event + 1) / len(events))
     return ranks[pairs.asked]
-
-
-def _item_indices(model: ServedModel, items: npt.NDArray[np.uint64]) -> Ints:
-    """Return the index of each item in the model's vocabulary; -1, which is never found, if it is unknown."""
-    rows = np.zeros(len(items), EVENT_ROW)
-    rows["item_low"] = items & np.uint64(0xFFFFFFFF)
-    rows["item_high"] = items >> np.uint64(32)
-    indices = model.encoder.item_indices(rows).astype(np.int64)
-    return np.where(indices > 0, indices, -1)
 
 
 def _acts(pairs: Pairs) -> Iterator[tuple[int, Act]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from model_store.own_items import OWN_EVENTS, OWN_RANKS
@@ -28,8 +29,7 @@ def own_logit(item_id: str, window: Sequence[Event], outputs: Sequence[float]) -
     place = items.index(item_id)
     rank = len({item for item in items[:place] if item is not None})
     together = not any(
-        _begins_session(event, before)
-        for event, before in zip(newest_first[:place], newest_first[1 : place + 1], strict=True)
+        _begins_session(event, before) for event, before in pairwise(newest_first[: place + 1])
     )
     return (
         outputs[min(rank, OWN_RANKS - 1)]

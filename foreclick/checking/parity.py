@@ -150,7 +150,7 @@ def _items_difference(
 ) -> float:
     """Return the largest difference between a stated score and the model's logit of that item.
 
-    What the catalogue gives is scale * cosine of the model's query; what the window's own items give comes on top.
+    The catalogue gives scale * cosine of the model's query; what the window's own items give comes on top.
     """
     worst = 0.0
     for place, (window, prediction) in enumerate(batch):

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.lookback import lookback_of_windows
+from model_store.own_items import OwnItems, own_items
 from model_store.recompute import states_of_windows
 from model_store.windows import inserted
 
@@ -24,11 +25,15 @@ USERS_AT_ONCE: Final = 1_024
 
 
 class ServedStep(NamedTuple):
-    """The places of some events in the table [B], what the heads read there [B, …], and the heads."""
+    """The places of some events in the table [B], what the heads read there [B, …], and the heads.
+
+    ``own`` are the items of the events' windows.
+    """
 
     events: Ints
     states: npt.NDArray[np.float32]
     heads: Heads
+    own: OwnItems
 
 
 def served_steps(model: ServedModel, table: EventTable) -> Iterator[ServedStep]:
@@ -40,6 +45,16 @@ def served_steps(model: ServedModel, table: EventTable) -> Iterator[ServedStep]:
     for start in range(0, len(first) - 1, USERS_AT_ONCE):
         some = first[start : start + USERS_AT_ONCE + 1]
         yield from _side_by_side(model, table, some[:-1], some[1:])
+
+
+def best_items(model: ServedModel, step: ServedStep, chosen: Ints, k: int) -> npt.NDArray[np.uint64]:
+    """Return the ``k`` best next items behind the events at ``chosen`` of ``step``, best first, [chosen, k'].
+
+    They are the items' fingerprints, 0 where there are fewer than k'.
+    """
+    found, _ = model.ranked_items(step.heads.take(chosen), step.own.take(chosen), k)
+    items = model.item_fingerprints[np.maximum(found, 0)]
+    return np.where(found < 0, -found, items.astype(np.int64)).astype(np.uint64)
 
 
 def _side_by_side(model: ServedModel, table: EventTable, starts: Ints, ends: Ints) -> Iterator[ServedStep]:
@@ -57,7 +72,8 @@ def _side_by_side(model: ServedModel, table: EventTable, starts: Ints, ends: Int
             if overflowed:
                 rebuilt.append(user)
         seen = [windows[user] for user in running.tolist()]
-        inputs = model.encoder.encode(*lookback_of_windows(seen, model.encoder.lookback_events))
+        last, lookback = lookback_of_windows(seen, model.lookback_events)
+        inputs = model.encoder.encode(last, lookback)
         if model.recurrent:
             states[running] = model.step(states[running], inputs)
             if rebuilt:
@@ -65,4 +81,4 @@ def _side_by_side(model: ServedModel, table: EventTable, starts: Ints, ends: Int
             stepped = states[running]
         else:
             stepped = states_of_windows(model, seen)
-        yield ServedStep(events, stepped, model.heads(stepped, inputs))
+        yield ServedStep(events, stepped, model.heads(stepped, inputs), own_items(last, lookback))
