@@ -5,10 +5,12 @@ from typing import Annotated, Final
 
 import typer
 
+from foreclick.cleaning_rules import rules_for
 from foreclick.command_settings import takes_settings
 from foreclick.log_options import LogSource, reads_log
 from foreclick.settings import Settings
 from foreclick.training_job import TrainingJob, run_training
+from model_store.features.groups import GROUP_NAMES, checked_groups
 from model_store.specification import NetworkName
 from model_store.training_settings import TrainingSettings, default_training_settings
 
@@ -44,6 +46,12 @@ def train(
     least_item_count: Annotated[
         int, typer.Option(min=1, help="Events that an item needs to be known.", rich_help_panel=_NETWORK)
     ] = _DEFAULTS.least_item_count,
+    features: Annotated[
+        str,
+        typer.Option(
+            metavar="GROUP,...", help=f"Features, of {', '.join(GROUP_NAMES)}.", rich_help_panel=_NETWORK
+        ),
+    ] = ",".join(_DEFAULTS.feature_groups),
     churn_horizon_ms: Annotated[
         int | None,
         typer.Option(min=1, help="Silence that is churn, ms; else by the log.", rich_help_panel=_NETWORK),
@@ -60,6 +68,14 @@ def train(
     work_directory: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the checkpoint is; else in the model store.")
     ] = None,
+    clean: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|default",
+            help="Clean the log, and live events, by these rules; see `foreclick clean`.",
+            rich_help_panel=_PARTS,
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     promote: Annotated[bool, typer.Option(help="Let workers serve the new version at once.")] = True,
 ) -> None:
@@ -73,6 +89,8 @@ def train(
         foreclick train 2019-Oct.csv --format rees46 --train-until 0.6
 
         foreclick train events.jsonl --format jsonl --network transformer --no-promote
+
+        foreclick train 2019-Oct.csv --format rees46 --clean default
     """
     told = default_training_settings(
         window_size=settings.window_size,
@@ -83,9 +101,11 @@ def train(
         units=units,
         item_dimensions=item_dimensions,
         least_item_count=least_item_count,
+        feature_groups=checked_groups(features.split(",")),
         churn_horizon_ms=churn_horizon_ms,
         learning_rate=learning_rate,
         most_epochs=most_epochs,
+        cleaning=None if clean is None else rules_for(source, clean),
         seed=seed,
     )
     run_training(source, settings, TrainingJob(told, work_directory, resume=resume, promote=promote))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
+
+from model_store.errors import TrainingError
 
 
 @dataclass(frozen=True)
@@ -27,4 +30,15 @@ GROUPS: Final = (
     Group("context", "context", "the device and the source"),
 )
 GROUP_NAMES: Final = tuple(group.name for group in GROUPS)
-DEFAULT_GROUPS: Final = ("previous", "price", "gap", "calendar")
+DEFAULT_GROUPS: Final[tuple[str, ...]] = ("previous", "price", "gap", "calendar")
+
+
+def checked_groups(names: Iterable[str]) -> tuple[str, ...]:
+    """Return ``names``. Raises `TrainingError` when one is no group's."""
+    groups = tuple(names)
+    unknown = [name for name in groups if name not in GROUP_NAMES]
+    if unknown:
+        raise TrainingError(
+            f"there is no group of features {unknown[0]!r}; choose from {', '.join(GROUP_NAMES)}"
+        )
+    return groups

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from model_store.errors import FormatTooNewError, TrainingError
+from model_store.errors import FormatTooNewError
 from model_store.features import functions
 from model_store.features.functions import Column
-from model_store.features.groups import GROUP_NAMES
+from model_store.features.groups import checked_groups
 from model_store.features.seen import Seen
 from model_store.features.statistics import EncoderStatistics
 from model_store.lookback import LOOKBACK_EVENTS
@@ -104,11 +104,7 @@ def features_of(groups: Iterable[str], learned: EncoderStatistics) -> tuple[Feat
 
     Raises `TrainingError` when there is no such group.
     """
-    chosen = set(groups)
-    if unknown := sorted(chosen.difference(GROUP_NAMES)):
-        raise TrainingError(
-            f"there is no group of features {unknown[0]!r}; choose from {', '.join(GROUP_NAMES)}"
-        )
+    chosen = checked_groups(groups)
     return tuple(feature for feature in FEATURES if feature.group in chosen and feature.usable(learned))
 
 

@@ -102,3 +102,9 @@ def test_topics_without_a_broker_says_how_to_get_one() -> None:
     done = run(["topics"])
     assert done.returncode == 1
     assert "foreclick services up" in done.stderr
+
+
+def test_a_group_of_features_that_does_not_exist_is_refused_before_the_log_is_read() -> None:
+    done = run(["train", "no-such-log.csv", "--format", "rees46", "--features", "price,moon"])
+    assert done.returncode == 1
+    assert "no group of features 'moon'; choose from previous, price" in done.stderr

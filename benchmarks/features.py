@@ -1,0 +1,244 @@
+"""What each group of features gives, and what it costs: an ablation on the validation part.
+
+Trains with the default groups, then with each of them left out and with each other one added, a few seeds
+each. Measures on the end of the training part, which also says when to stop; what comes after --train-until
+is not read. A difference is against the defaults with the same seed: the mean over seeds, and its standard
+error. The cost is that of `Encoder.encode` and its lookback, an event in batches of 2,000 full windows.
+Without --data, a simulated shop is the log. Ends with one JSON line.
+
+    python -m benchmarks.features
+    python -m benchmarks.features --data 2019-Oct.csv --format rees46 --seeds 5
+    python -m benchmarks.features --groups repeats,counts --network transformer
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.support.machine import machine
+from foreclick.quiet import importing_tensorflow
+from foreclick.settings import Settings
+from model_store.encoder import Encoder
+from model_store.features.groups import DEFAULT_GROUPS, GROUP_NAMES, checked_groups
+from model_store.lookback import lookback_of_windows
+from model_store.sequences import EventTable
+from model_store.training_settings import TrainingSettings, default_training_settings
+from producers.readers import FORMATS, LineCount, ReadEvent, read_log
+from producers.simulator.shop import Shop
+
+if TYPE_CHECKING:
+    from model_store.checkpoint import EpochReport
+    from model_store.parts import Split
+
+START_MS: Final = 1_700_000_000_000
+ENCODED_AT_ONCE: Final = 2_000
+ENCODE_REPEATS: Final = 50
+MEASURES: Final = ("action_loss", "hazard_loss", "item_loss", "recall_at_20")
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Of a network on the validation part: losses in nats, and the share of next items in the first 20."""
+
+    action_loss: float
+    hazard_loss: float
+    item_loss: float
+    recall_at_20: float
+
+
+class Said:
+    """Tells on standard error how a run goes on."""
+
+    def batch(self, stage: str, epoch: int, most_epochs: int, share_done: float) -> None:
+        """Say nothing of a batch."""
+
+    def epoch(self, _: EpochReport) -> None:
+        """Show a dot for each epoch."""
+        print(".", end="", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Train, print the table, and print one JSON line."""
+    arguments = _arguments()
+    table = _table(arguments)
+    settings = default_training_settings(
+        window_size=Settings().window_size,
+        timed=arguments.format is None or FORMATS[arguments.format].timed,
+        train_until=arguments.train_until,
+        test_from=1.0,
+        network=arguments.network,
+        most_epochs=arguments.most_epochs,
+        units=arguments.units,
+        item_dimensions=arguments.units,
+        refit=False,
+    )
+    with importing_tensorflow():
+        from model_store.training import split_settings
+
+    split = split_settings(table, settings)
+    _say(f"{len(split.fitting.table):,} events to learn, {int(split.validation.scored.sum()):,} to validate")
+    runs = {
+        name: [_measured(split, replace(settings, feature_groups=groups, seed=seed), name) for seed in seeds]
+        for seeds in [range(arguments.seeds)]
+        for name, groups in _variants(arguments.groups).items()
+    }
+    rows = _rows(runs, _costs_us(split, arguments.groups))
+    _show(rows)
+    print(
+        json.dumps(
+            {
+                "default_groups": DEFAULT_GROUPS,
+                "variants": rows,
+                "runs": {name: [asdict(run) for run in measured] for name, measured in runs.items()},
+                "data": arguments.data.name if arguments.data else f"simulated, {arguments.events} events",
+                "fitted_events": len(split.fitting.table),
+                "validated_events": int(split.validation.scored.sum()),
+                "machine": machine(),
+            }
+        )
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", type=Path, metavar="FILE", help="log to learn from; else a simulated shop")
+    parser.add_argument("--format", choices=sorted(FORMATS), help="of --data")
+    parser.add_argument("--events", type=int, default=30_000, help="of the simulated shop (30,000)")
+    parser.add_argument("--train-until", type=float, default=0.6, help="end of the training part (0.6)")
+    parser.add_argument("--groups", default=",".join(GROUP_NAMES), help="groups to try (all)")
+    parser.add_argument("--network", default="gru", help="kind of network (gru)")
+    parser.add_argument("--units", type=int, default=32, help="of the network, and of an item's vector (32)")
+    parser.add_argument("--most-epochs", type=int, default=12, help="epochs at most (12)")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each variant (3)")
+    arguments = parser.parse_args()
+    if (arguments.data is None) != (arguments.format is None):
+        parser.error("give --data and --format together")
+    if arguments.seeds < 1:
+        parser.error("--seeds must be at least 1")
+    arguments.groups = checked_groups(arguments.groups.split(","))
+    return arguments
+
+
+def _table(arguments: argparse.Namespace) -> EventTable:
+    if arguments.data is None:
+        shop = Shop(seed=7, users=max(arguments.events // 60, 10), items=500)
+        return EventTable.from_events(shop.events(START_MS, count=arguments.events))
+    count = LineCount()
+    lines = count.count(read_log(arguments.data, arguments.format))
+    table = EventTable.from_events(line.event for line in lines if isinstance(line, ReadEvent))
+    _say(f"{count.events:,} events, {sum(count.rejected.values()):,} lines rejected")
+    return table
+
+
+def _variants(tried: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Return the groups of each variant, by its name."""
+    variants: dict[str, tuple[str, ...]] = {"defaults": DEFAULT_GROUPS}
+    for group in tried:
+        if group in DEFAULT_GROUPS:
+            variants[f"without {group}"] = tuple(name for name in DEFAULT_GROUPS if name != group)
+        else:
+            variants[f"with {group}"] = (*DEFAULT_GROUPS, group)
+    return variants
+
+
+def _measured(split: Split, settings: TrainingSettings, name: str) -> Measures:
+    """Train once, and return what the network is worth at its best epoch."""
+    from model_store.checkpoint import Checkpoint
+    from model_store.run import Run
+
+    settings = replace(settings, validation_events=len(split.validation.table))
+    begun_s = time.monotonic()
+    with tempfile.TemporaryDirectory() as directory:
+        checkpoint = Checkpoint(Path(directory), "ablation")
+        course, _ = Run(settings, split, checkpoint, Said()).complete(resume=False)
+    validation = course.epochs[course.best_epoch - 1].validation
+    if validation is None:
+        raise RuntimeError("an epoch of the search has always been measured")
+    losses = validation.losses
+    made = Measures(losses.action, losses.hazard, losses.item, validation.recall_at_20)
+    _say(f" {name}, seed {settings.seed}: {made}, {time.monotonic() - begun_s:.0f} s")
+    return made
+
+
+def _rows(runs: dict[str, list[Measures]], costs_us: dict[str, float]) -> dict[str, dict[str, Any]]:
+    """Return mean, difference and standard error of each measure, by variant."""
+    rows: dict[str, dict[str, Any]] = {}
+    for name, measured in runs.items():
+        row: dict[str, Any] = {"us_per_event": round(costs_us[name], 3)}
+        for measure in MEASURES:
+            values = [getattr(run, measure) for run in measured]
+            against = [getattr(run, measure) for run in runs["defaults"]]
+            differences = [value - base for value, base in zip(values, against, strict=True)]
+            row[measure] = round(statistics.mean(values), 4)
+            row[f"{measure}_difference"] = round(statistics.mean(differences), 4)
+            row[f"{measure}_error"] = _standard_error(differences)
+        rows[name] = row
+    return rows
+
+
+def _standard_error(values: list[float]) -> float | None:
+    """Return the standard error of the mean of ``values``; None for a single one."""
+    return round(statistics.stdev(values) / math.sqrt(len(values)), 4) if len(values) > 1 else None
+
+
+def _costs_us(split: Split, tried: tuple[str, ...]) -> dict[str, float]:
+    """Return what `Encoder.encode` takes of an event with the groups of each variant, in microseconds.
+
+    Every window is full, whoever the events belong to. The median of `ENCODE_REPEATS` calls counts.
+    """
+    table, size = split.fitting.table, Settings().window_size
+    starts = np.linspace(0, max(len(table) - size, 0), ENCODED_AT_ONCE).astype(int)
+    windows = [table.rows[start : start + size].tobytes() for start in starts.tolist()]
+    costs_us = {}
+    for name, groups in _variants(tried).items():
+        encoder = Encoder.fit(
+            table.rows,
+            table.item_ids,
+            table.category_names,
+            min_count=1,
+            timed=True,
+            feature_groups=groups,
+        )
+        spent_s = []
+        for _ in range(ENCODE_REPEATS):
+            begun_s = time.perf_counter()
+            encoder.encode(*lookback_of_windows(windows, encoder.lookback_events))
+            spent_s.append(time.perf_counter() - begun_s)
+        costs_us[name] = statistics.median(spent_s) * 1e6 / len(windows)
+    return costs_us
+
+
+def _show(rows: dict[str, dict[str, Any]]) -> None:
+    shown = Table("variant", "next-action loss", "hazard loss", "next-item loss", "recall@20", "us/event")
+    for name, row in rows.items():
+        cells = [_cell(row, measure, name == "defaults") for measure in MEASURES]
+        shown.add_row(name, *cells, f"{row['us_per_event']:.2f}")
+    Console(width=140).print(shown)
+
+
+def _cell(row: dict[str, Any], measure: str, absolute: bool) -> str:
+    if absolute:
+        return f"{row[measure]:.4f}"
+    error = row[f"{measure}_error"]
+    return f"{row[f'{measure}_difference']:+.4f}" + ("" if error is None else f" ± {error:.4f}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
