@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "inspect": Command(
         "foreclick.commands.inspect:inspect", "Tell what a log holds, and what is wrong with it."
     ),
+    "clean": Command("foreclick.commands.clean:clean", "Clean a log by declared rules."),
     "simulate": Command("foreclick.commands.simulate:simulate", "Publish the events of a made-up shop."),
     "collect": Command("foreclick.commands.collect:collect", "Accept events over HTTP and publish them."),
     "train": Command("foreclick.commands.train:train", "Train a model from a log."),

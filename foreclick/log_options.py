@@ -37,6 +37,12 @@ class LogSource:
         log_format = FORMATS.get(self.format_name)
         return log_format is None or log_format.timed
 
+    @property
+    def resolution_ms(self) -> int:
+        """How finely the log knows its times."""
+        log_format = FORMATS.get(self.format_name)
+        return 1 if log_format is None else log_format.resolution_ms
+
     def read(self, bytes_read: Callable[[int], None] = ignore_bytes_read) -> Iterator[LogLine]:
         """Read the log from its start; see `producers.readers.read_log` for what is raised."""
         return read_log(

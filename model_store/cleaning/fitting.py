@@ -25,13 +25,18 @@ _DISTINCT_DECIMALS: Final = 3
 
 
 def fit_detector(rule: Anomaly, values: Floats, seed: int = 0) -> Detector | None:
-    """Return what ``rule`` learns of ``values`` [B, C]; None where they are too few, or all alike."""
-    if len(values) < LEAST_ROWS or np.ptp(values, axis=0).max() == 0:
+    """Return what ``rule`` learns of ``values`` [B, C].
+
+    None where they are too few, or, for the forest and the factor, all alike.
+    """
+    if len(values) < LEAST_ROWS:
         return None
     if isinstance(rule, ZScore):
         return _deviations(rule, values)
     if isinstance(rule, InterquartileRange):
         return _quartiles(rule, values)
+    if not np.ptp(values, axis=0).any():
+        return None
     if isinstance(rule, IsolationForestRule):
         return _screened(rule, values, export_forest(_fitted_forest(rule, values, seed)), scaled=False)
     return _fitted_factor(rule, values, seed)

@@ -13,7 +13,7 @@ from model_store.cleaning.fitting import fit_detector
 from model_store.cleaning.known import Known
 from model_store.cleaning.pipeline import Cleaning
 from model_store.cleaning.rules import EVENT_COLUMNS, USER_COLUMNS, Anomaly, Rule, check_rules
-from model_store.cleaning.sifting import Sieve, Sifted, Stream
+from model_store.cleaning.sifting import Sieve, Sifted, sift_rows
 from model_store.lookback import LOOKBACK_EVENTS
 
 if TYPE_CHECKING:
@@ -40,46 +40,27 @@ def fit_cleaning(
     draft = Cleaning(rules, known, [None] * len(rules))
     if not any(isinstance(rule, Anomaly) for rule in rules):
         return draft
-    sampler = _Sampler(draft, window_size)
     chosen = _drawn_users(user, seed)
-    sampler.sift(streams_of(rows[chosen], user[chosen]))
-    detectors = _Values(sampler.windows(), known)
-    return Cleaning(
-        rules,
-        known,
-        [
-            fit_detector(rule, detectors.of(rule), seed) if isinstance(rule, Anomaly) else None
-            for rule in rules
-        ],
-    )
-
-
-def streams_of(rows: Rows, user: Ints) -> list[Stream]:
-    """Return the events of each user of ``rows`` [E], in order of ``user`` [E], from an empty window on."""
-    packed = rows.tobytes()
-    width = rows.dtype.itemsize
-    starts = np.flatnonzero(np.diff(user, prepend=-1)).tolist()
-    return [
-        Stream(b"", [packed[at * width : (at + 1) * width] for at in range(start, end)])
-        for start, end in zip(starts, [*starts[1:], len(rows)], strict=True)
+    sampler = _Sampler(draft, window_size, every=-(-int(chosen.sum()) // _MOST_WINDOWS))
+    sift_rows(sampler, rows[chosen], user[chosen])
+    values = _Values(sampler.windows, known)
+    detectors = [
+        fit_detector(rule, values.of(rule), seed) if isinstance(rule, Anomaly) else None for rule in rules
     ]
+    return Cleaning(rules, known, detectors)
 
 
 class _Sampler(Sieve):
-    """Keeps the windows that the detectors learn from."""
+    """Keeps the windows that the detectors learn from, of one event in ``every``."""
 
-    def windows(self) -> list[bytes]:
-        """Return at most `_MOST_WINDOWS` of the windows seen, evenly."""
-        seen = self._seen
-        return seen[:: max(1, -(-len(seen) // _MOST_WINDOWS))]
-
-    def __init__(self, cleaning: Cleaning, window_size: int) -> None:
+    def __init__(self, cleaning: Cleaning, window_size: int, every: int) -> None:
         super().__init__(cleaning, window_size)
-        self._seen: list[bytes] = []
+        self.windows: list[bytes] = []
+        self._every = max(every, 1)
 
     def _judge(self, waiting: Sequence[tuple[int, bytes]], sifted: Sifted) -> None:
         super()._judge(waiting, sifted)
-        self._seen += (window for _, window in waiting)
+        self.windows += (window for place, window in waiting if place % self._every == 0)
 
 
 class _Values:

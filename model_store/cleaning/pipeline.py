@@ -64,7 +64,7 @@ class Cleaning:
             if isinstance(rule, Anomaly) and detector is not None
         ]
         self._missing = [(n, rule) for n, rule in enumerate(self.rules) if isinstance(rule, Missing)]
-        self._filling = [
+        self.filling = [
             rule for _, rule in self._missing if rule.action == "repair" and rule.column != "session"
         ]
         self._price_repairs = [
@@ -112,7 +112,7 @@ class Cleaning:
             if wrong.any():
                 rows = rows.copy()
                 rows["log_price"][wrong] = np.nan
-        return self.known.filled(rows, self._filling)
+        return self.known.filled(rows, self.filling)
 
     def labels(self, bits: int) -> tuple[str, ...]:
         """Return what a prediction says of an event that met the rules in ``bits``.
@@ -143,7 +143,7 @@ class Cleaning:
         np.savez(directory / ARRAYS_FILE, allow_pickle=False, **arrays)
 
     def _judge_missing(self, rows: Rows, bits: Bits) -> None:
-        repaired = self.repaired(rows) if self._filling else rows
+        repaired = self.repaired(rows) if self.filling else rows
         for number, rule in self._missing:
             lacking = missing(rows, rule)
             if rule.action == "repair" and rule.column != "session" and lacking.any():

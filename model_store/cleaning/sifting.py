@@ -7,14 +7,15 @@ second one, and so on, so that NumPy still sees many events at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from model_store.windows import ROW_BYTES, contains_event, inserted, row_time_ms
+from model_store.windows import ROW_BYTES, Rows, contains_event, inserted, row_time_ms
 
 if TYPE_CHECKING:
     from model_store.cleaning.pipeline import Cleaning
@@ -24,7 +25,14 @@ REPEATED: Final = 1  # the event's id stands in the window
 LATE: Final = 2
 DROPPED: Final = 3  # by a rule
 
+Ints = npt.NDArray[np.int64]
+
 _WINDOWS_AT_ONCE: Final = 8_192
+_EVENTS_AT_ONCE: Final = 200_000
+
+
+def _silent(_share_done: float) -> None:
+    """Tell nobody."""
 
 
 class Stream(NamedTuple):
@@ -138,6 +146,33 @@ class Sieve:
     def _judge(self, waiting: Sequence[tuple[int, bytes]], sifted: Sifted) -> None:
         places = np.fromiter((place for place, _ in waiting), np.int64, len(waiting))
         sifted.bits[places] |= self.cleaning.judge([seen for _, seen in waiting])
+
+
+def sift_rows(sieve: Sieve, rows: Rows, user: Ints, report: Callable[[float], None] = _silent) -> Sifted:
+    """Return what becomes of ``rows`` [E], in order of ``user`` [E] and then of time.
+
+    Goes some users at a time, so that memory does not follow the log; ``report`` is told the share done.
+    """
+    if not len(rows):
+        return sieve.sift([])
+    starts = np.flatnonzero(np.diff(user, prepend=-1))
+    first_of_block = np.searchsorted(starts, np.arange(0, len(rows), _EVENTS_AT_ONCE))
+    cuts = np.unique(np.append(starts[np.minimum(first_of_block, len(starts) - 1)], len(rows)))
+    outcome, bits = np.zeros(len(rows), np.int8), np.zeros(len(rows), np.int64)
+    for start, end in pairwise(cuts.tolist()):
+        outcome[start:end], bits[start:end] = sieve.sift(streams_of(rows[start:end], user[start:end]))
+        report(end / len(rows))
+    return Sifted(outcome, bits)
+
+
+def streams_of(rows: Rows, user: Ints) -> list[Stream]:
+    """Return the events of each user of ``rows`` [E], in order of ``user`` [E], from an empty window on."""
+    packed = rows.tobytes()
+    starts = np.flatnonzero(np.diff(user, prepend=-1)).tolist()
+    return [
+        Stream(b"", [packed[at * ROW_BYTES : (at + 1) * ROW_BYTES] for at in range(start, end)])
+        for start, end in zip(starts, [*starts[1:], len(rows)], strict=True)
+    ]
 
 
 def _slices(walks: Sequence[_Walk]) -> Iterator[Sequence[_Walk]]:

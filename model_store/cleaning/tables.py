@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from model_store.cleaning.learning import fit_cleaning, streams_of
-from model_store.cleaning.sifting import KEPT, Sieve
+from model_store.cleaning.learning import fit_cleaning
+from model_store.cleaning.sifting import KEPT, Sieve, sift_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,6 @@ def clean_table(
     `CleaningError` where the rules cannot be applied.
     """
     cleaning = fit_cleaning(rules, training.rows, training.user, window_size)
-    sifted = Sieve(cleaning, window_size).sift(streams_of(table.rows, table.user))
+    sifted = sift_rows(Sieve(cleaning, window_size), table.rows, table.user)
     kept = table.where(sifted.outcome == KEPT)
     return replace(kept, rows=cleaning.repaired(kept.rows)), cleaning

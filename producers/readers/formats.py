@@ -35,12 +35,16 @@ _Read = Callable[[LogFile, ReadOptions], Iterator[LogLine]]
 
 @dataclass(frozen=True)
 class LogFormat:
-    """A kind of log. ``timed`` is False where its times are made up by the reader and only give the order."""
+    """A kind of log. ``timed`` is False where its times are made up by the reader and only give the order.
+
+    ``resolution_ms`` is how finely the log itself knows its times, where the reader makes up the rest.
+    """
 
     name: str
     title: str
     read: _Read
     timed: bool = True
+    resolution_ms: int = 1
 
 
 def _plain(read: Callable[[LogFile], Iterator[LogLine]]) -> _Read:
@@ -62,7 +66,9 @@ _ALL: Final = (
     LogFormat("otto", "OTTO sessions, JSON lines", _plain(read_otto)),
     LogFormat("yoochoose-clicks", "YOOCHOOSE clicks", _plain(read_yoochoose_clicks)),
     LogFormat("yoochoose-buys", "YOOCHOOSE buys", _plain(read_yoochoose_buys)),
-    LogFormat("alibaba2014", "Alibaba 2014 season 1, days without a year", _alibaba),
+    LogFormat(
+        "alibaba2014", "Alibaba 2014 season 1, days without a year", _alibaba, resolution_ms=86_400_000
+    ),
     LogFormat("sessions", "item ids of one session a line", _plain(read_sessions), timed=False),
     LogFormat("csv", "any CSV with a header, by a column mapping", _mapped(read_csv)),
     LogFormat("jsonl", "any JSON lines, by a column mapping", _mapped(read_json_lines)),
