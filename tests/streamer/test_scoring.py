@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foreclick.checking.own_items import own_logit
 from model_store.recompute import states_of_windows
 from model_store.serving import ServedModel
-from model_store.windows import pack_row
+from model_store.windows import item_fingerprint, pack_row, row_items, rows_of
 from producers.events import Event
 from streamer.decoding import decode_batch
 from streamer.memory import PartitionMemory
@@ -22,12 +24,13 @@ from streamer.rendering import RenderingSettings
 from streamer.scoring import ScoredBatch, ScoringSettings, score_group
 from streamer.state import UserState, unpack_state
 from tests.streamer.events import START_MS, Record, batch, event, record
-from tests.streamer.models import random_model
+from tests.streamer.models import random_model, random_weights
 
 SOURCE = SourcePartition("topicid0abcdefghijklmn", 0)
 WINDOW = 6
 LATENESS_MS = 1_000
 MODEL = random_model(window_size=WINDOW)
+KNOWN = {item_fingerprint(item) for item in MODEL.encoder.items}
 SCORING = ScoringSettings(LATENESS_MS, RenderingSettings(3, 0.8))
 
 
@@ -130,6 +133,53 @@ def test_kept_states_equal_a_recompute_of_the_whole_window(events: list[Event]) 
     recomputed = states_of_windows(MODEL, [state.rows for state in states])
     for state, wanted in zip(states, recomputed, strict=True):
         np.testing.assert_allclose(np.frombuffer(state.hidden, "<f4"), wanted, atol=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(streams)
+def test_published_items_are_those_of_the_whole_window_and_unknown_ones_keep_their_names(
+    events: list[Event],
+) -> None:
+    shop = Shop().score([[[record(offset, one)]] for offset, one in enumerate(events)])
+    made = {one["prediction_id"]: one["next_items"] for one in shop.predictions}
+    for offset in range(len(events)):
+        if f"{SOURCE.topic_id}-0-{offset}" not in made:
+            continue
+        windows, _, _ = expected_windows(events[: offset + 1])
+        window = windows[events[offset].user_id]
+        last = MODEL.encoder.encode_window(rows_of(b"".join(map(pack_row, window)))).take(
+            np.array([len(window) - 1])
+        )
+        heads = MODEL.heads(states_of_windows(MODEL, [b"".join(map(pack_row, window))]), last)
+        assert heads.query is not None
+        assert heads.own is not None
+        outputs = heads.own[0].tolist()
+        vectors = random_weights(MODEL.specification, 1)["item_vectors"]
+        logits = dict(zip(MODEL.encoder.items, (14.0 * vectors @ heads.query[0]).tolist(), strict=True))
+        del logits[""]
+        for one in window:
+            if one.item_id is not None:
+                logits.setdefault(one.item_id, -math.inf)
+        totals = {
+            item: np.logaddexp(logit, own_logit(item, window, outputs)) for item, logit in logits.items()
+        }
+        best = sorted(totals.values(), reverse=True)[:3]
+        listed = made[f"{SOURCE.topic_id}-0-{offset}"]
+        np.testing.assert_allclose([item["score"] for item in listed], best, atol=1e-4)
+        np.testing.assert_allclose([totals[item["item_id"]] for item in listed], best, atol=1e-4)
+    for state in map(unpack_state, shop.stored.values()):
+        standing = set(row_items(rows_of(state.rows)).tolist())
+        assert {item for item in standing if item not in KNOWN} <= state.names.keys()
+        assert not state.names.keys() & KNOWN
+
+
+def test_the_name_of_an_item_goes_when_the_item_leaves_the_window() -> None:
+    shop = Shop()
+    shop.score([[[record(0, event("e0", item="never seen"))]]])
+    assert list(unpack_state(shop.stored[b"ann"]).names.values()) == ["never seen"]
+    for number in range(1, WINDOW + 1):
+        shop.score([[[record(number, event(f"e{number}", at_ms=number))]]])
+    assert not unpack_state(shop.stored[b"ann"]).names
 
 
 def test_a_full_window_drops_its_oldest_half_and_its_state_is_run_anew() -> None:

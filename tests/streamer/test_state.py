@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_store.windows import ROW_BYTES
+from model_store.windows import ROW_BYTES, item_fingerprint
 from streamer.errors import StateUnreadable
 from streamer.state import UserState, unpack_state
 
@@ -33,6 +33,21 @@ def test_the_record_is_laid_out_as_documented() -> None:
     # format 2, flags 1 (partial), 12 bytes of hidden state, the fingerprint: little-endian
     header = bytes([2, 1, 12, 0, 0x78, 0x56, 0x34, 0x12])
     assert UserState(ROWS, HIDDEN, 0x12345678, partial=True).packed() == header + HIDDEN + ROWS
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=128), max_size=4))
+def test_names_are_kept_beside_the_window(names: list[str]) -> None:
+    by_item = {item_fingerprint(name): name for name in names}
+    state = UserState(b"", b"1234", 7, by_item)
+    read = unpack_state(state.packed())
+    assert (dict(read.names), read.hidden) == (by_item, b"1234")
+
+
+@pytest.mark.parametrize("length", [9, 11, 13, 15])
+def test_names_that_are_cut_are_refused(length: int) -> None:
+    record = UserState(b"", b"1234", 7, {item_fingerprint("hat"): "hat"}).packed()
+    with pytest.raises(StateUnreadable, match="delete the worker's keys"):
+        unpack_state(record[:length])
 
 
 def test_no_record_is_an_empty_state() -> None:
