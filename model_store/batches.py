@@ -49,6 +49,50 @@ class Batch(NamedTuple):
     own: OwnBatch
 
 
+class BatchPart(NamedTuple):
+    """Some of a batch's windows: ``asked`` are their places in ``with_item``.
+
+    ``shares`` float32 [4] are the shares of the whole batch's events that the losses of the catalogue, of the
+    own items, of the action and of the hazard are taken at.
+    """
+
+    batch: Batch
+    asked: slice
+    shares: npt.NDArray[np.float32]
+
+
+def part_of(batch: Batch, number: int, parts: int) -> BatchPart:
+    """Return part ``number`` (from 0) of ``parts`` of the windows of ``batch``."""
+    windows, steps = batch.item.shape
+    start, end = windows * number // parts, windows * (number + 1) // parts
+    some = slice(start, end)
+    scored, asked = (
+        slice(*np.searchsorted(places, [start * steps, end * steps]))
+        for places in (batch.scored, batch.with_item)
+    )
+    part = Batch(
+        item=batch.item[some],
+        event_type=batch.event_type[some],
+        category=batch.category[some],
+        numeric=batch.numeric[some],
+        scored=batch.scored[scored] - np.int32(start * steps),
+        next_action=batch.next_action[scored],
+        gap_bin=batch.gap_bin[scored],
+        survived=batch.survived[scored],
+        returned=batch.returned[scored],
+        with_item=batch.with_item[asked] - np.int32(start * steps),
+        next_item=batch.next_item[asked],
+        own=batch.own.take(asked),
+    )
+    return BatchPart(part, asked, _weights(part) / np.maximum(_weights(batch), 1))
+
+
+def _weights(batch: Batch) -> npt.NDArray[np.float32]:
+    """Return how many events each loss is a mean over."""
+    known_items, known_actions = np.count_nonzero(batch.next_item), np.count_nonzero(batch.next_action >= 0)
+    return np.array([known_items, len(batch.next_item), known_actions, len(batch.scored)], np.float32)
+
+
 @dataclass(frozen=True)
 class Samples:
     """A part of a log, and its windows that hold a scored event.

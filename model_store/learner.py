@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from model_store.batches import Batch
+from model_store.batches import Batch, part_of
+from model_store.distribution import ALONE
 from model_store.losses import Losses, mean_action_loss, mean_hazard_loss
 from model_store.networks.building import build_network, unit_vectors
 from model_store.own_batch import mixed_losses, own_batch_logits, own_batch_signature
@@ -17,6 +18,7 @@ from model_store.row_adam import RowAdam
 from model_store.sampled_softmax import NegativeSampler, catalogue_logits
 
 if TYPE_CHECKING:
+    from model_store.distribution import Together
     from model_store.encoder import Encoder
     from model_store.specification import NetworkSpecification
 
@@ -47,8 +49,10 @@ class Learner:
         hidden_item_share: float,
         sample_size: int,
         seed: int,
+        together: Together = ALONE,
     ) -> None:
         self.specification = specification
+        self._together = together
         self.network = build_network(specification, dropout, seed)
         self._hidden_item_share = hidden_item_share
         self._sampler = NegativeSampler(encoder.item_counts, sample_size)
@@ -64,21 +68,24 @@ class Learner:
         )
 
     def learn(self, batch: Batch, learning_rate: float) -> Losses:
-        """Take one step of Adam on ``batch`` and return its losses before the step."""
+        """Take one step of Adam on ``batch``, each process on its part; return the losses before the step."""
         item, reachable = self._with_hidden_items(batch)
         negatives = self._sampler.draw(self._generator)
-        together = [item.reshape(-1), batch.next_item, negatives.items]
-        rows, places = np.unique(np.concatenate(together), return_inverse=True)
+        read = [item.reshape(-1), batch.next_item, negatives.items]
+        rows, places = np.unique(np.concatenate(read), return_inverse=True)
         item_places, true_places, negative_places = np.split(
-            places.astype(np.int32), np.cumsum([len(part) for part in together])[:-1]
+            places.astype(np.int32), np.cumsum([len(items) for items in read])[:-1]
         )
+        whole = batch._replace(item=item_places.reshape(item.shape))
+        part = part_of(whole, self._together.number, self._together.count)
         losses = self._step(
-            batch._replace(item=item_places.reshape(item.shape)),
+            part.batch,
             rows,
-            true_places,
+            true_places[part.asked],
             negative_places,
             negatives.log_expected,
-            reachable,
+            reachable[part.asked],
+            part.shares,
             np.float32(learning_rate),
         )
         return Losses(*(float(loss) for loss in losses))
@@ -134,6 +141,7 @@ class Learner:
         negative_places: tf.Tensor,
         log_expected: tf.Tensor,
         reachable: tf.Tensor,
+        shares: tf.Tensor,
         learning_rate: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         table_rows = tf.gather(self._rows.table, rows)  # [U, D]
@@ -150,7 +158,7 @@ class Learner:
                 log_expected,
                 self.specification.item_logit_scale,
             )
-            catalogue_loss = _mean_of(log_sums - true_logits, batch.next_item > 0)
+            catalogue_loss = shares[0] * _mean_of(log_sums - true_logits, batch.next_item > 0)
             item_loss, own_loss = catalogue_loss, tf.constant(0.0)
             if "own" in outputs:
                 # the catalogue learns as if alone: own items would explain the repeats that teach it most
@@ -161,17 +169,22 @@ class Learner:
                     outputs["own"],
                     batch.own.is_next,
                 )
-                item_loss = own_loss = _mean_of(mixed, tf.ones_like(reachable))
-            action_loss = mean_action_loss(outputs["next_action"], batch.next_action)
+                item_loss = own_loss = shares[1] * _mean_of(mixed, tf.ones_like(reachable))
+            action_loss = shares[2] * mean_action_loss(outputs["next_action"], batch.next_action)
             hazard_loss = tf.constant(0.0)
             if "hazard" in outputs:
-                hazard_loss = mean_hazard_loss(
+                hazard_loss = shares[3] * mean_hazard_loss(
                     outputs["hazard"], batch.gap_bin, batch.survived, batch.returned
                 )
             total = catalogue_loss + own_loss + action_loss + hazard_loss
         trained = self.network.trainable_variables
         gradients, row_gradient = tape.gradient(
             total, (trained, table_rows), unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        # dense, so that a norm is that of a vector's whole gradient, wherever in the batch it comes from
+        dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        *gradients, row_gradient, item_loss, action_loss, hazard_loss = self._together.summed(
+            [*dense, row_gradient, item_loss, action_loss, hazard_loss]
         )
         self._optimizer.learning_rate.assign(learning_rate)
         self._optimizer.apply_gradients(zip(gradients, trained, strict=True))
@@ -244,4 +257,4 @@ def _signature(specification: NetworkSpecification, *, training: bool) -> list[o
     if not training:
         return [batch]
     flags = tf.TensorSpec([None], tf.bool)
-    return [batch, indices, indices, indices, numbers, flags, tf.TensorSpec([], tf.float32)]
+    return [batch, indices, indices, indices, numbers, flags, numbers, tf.TensorSpec([], tf.float32)]
