@@ -23,6 +23,8 @@ from model_store.export import Stage, export
 from model_store.parts import Split, split_log
 from model_store.run import Progress, Run
 from model_store.sequences import EventTable
+from model_store.serving import served_model_in
+from model_store.session_purchase_fit import fit_session_purchase
 from model_store.specification import METRICS_FILE, TRAINING_FILE
 from model_store.training_settings import TrainingSettings
 from model_store.validation import score
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from model_store.artifacts import ModelStore
+    from model_store.parts import Part
     from producers.events import Event
 
 LEAST_EVENTS: Final = 20
@@ -105,6 +108,7 @@ def train_table(
     stage.encoder.cleaning = cleaning  # the table that it was fitted on is repaired already
     with store.writing(name) as writing:
         export(writing.directory, stage)
+        _add_session_purchase(writing.directory, split.whole)
         _write_json(writing.directory / TRAINING_FILE, {"settings": settings, "course": course})
         _write_json(writing.directory / METRICS_FILE, comparison)
     checkpoint.remove()
@@ -155,6 +159,13 @@ def _compared(split: Split, course: Course, stage: Stage) -> Comparison:
         measured = score(stage.learner, samples, rows_of_part(split.test))
         test = {MODEL: measured, **baseline_scores(split.whole, split.test)}
     return Comparison(validation, test)
+
+
+def _add_session_purchase(directory: Path, training: Part) -> None:
+    """Fit the purchase in the session on what the model in ``directory`` will say when served."""
+    fitted = fit_session_purchase(served_model_in(directory, "", ""), training)
+    if fitted is not None:
+        fitted.save(directory)
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -27,10 +27,11 @@ _DAY_MS: Final = 86_400_000
 _CART: Final = _TYPES.index("cart")
 
 
-def plain_features(table: EventTable) -> tuple[Floats, list[str]]:
+def plain_features(table: EventTable, *, daily: bool) -> tuple[Floats, list[str]]:
     """Return the features [E, F] of each event of ``table`` after those before it, and their names [F].
 
-    Durations and counts stand as log(1 + x), durations in seconds; an absent price as 0 with a flag.
+    Durations and counts stand as log(1 + x), durations in seconds; an absent price as 0 with a flag. The hour
+    is among them if ``daily``: to a log that has not seen two days it is only a name for the moment.
     """
     columns: dict[str, npt.NDArray[np.generic]] = {}
     if len(table):
@@ -43,7 +44,8 @@ def plain_features(table: EventTable) -> tuple[Floats, list[str]]:
         columns |= _counts(table.rows, first, opening)
         columns |= _prices(table.rows, first, opening)
         columns |= _items(table, opening)
-        columns |= _hours(table.rows)
+        if daily:
+            columns |= _hours(table.rows)
     names = list(columns)
     values = [np.asarray(column, np.float32) for column in columns.values()]
     return np.stack(values, axis=1) if values else np.empty((0, 0), np.float32), names

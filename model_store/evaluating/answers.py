@@ -112,9 +112,9 @@ class FeatureTable:
     truth: Truth
 
     @classmethod
-    def of(cls, part: Part, truth: Truth) -> FeatureTable:
-        """Return the features of the rows of ``truth``, which is that of ``part``."""
-        return cls(plain_features(part.table)[0][truth.event], truth)
+    def of(cls, part: Part, truth: Truth, *, daily: bool) -> FeatureTable:
+        """Return the features of the rows of ``truth``, which is that of ``part``; see `plain_features`."""
+        return cls(plain_features(part.table, daily=daily)[0][truth.event], truth)
 
     @property
     def actions(self) -> tuple[npt.NDArray[np.float32], Ints]:

@@ -17,6 +17,7 @@ from model_store.recompute import states_of_windows
 from model_store.windows import inserted
 
 if TYPE_CHECKING:
+    from model_store.encoder import Inputs
     from model_store.sequences import EventTable, Ints
     from model_store.served_heads import Heads
     from model_store.serving import ServedModel
@@ -27,11 +28,12 @@ USERS_AT_ONCE: Final = 1_024
 class ServedStep(NamedTuple):
     """The places of some events in the table [B], what the heads read there [B, …], and the heads.
 
-    ``own`` are the items of the events' windows.
+    ``inputs`` are the encoded events, ``own`` the items of their windows.
     """
 
     events: Ints
     states: npt.NDArray[np.float32]
+    inputs: Inputs
     heads: Heads
     own: OwnItems
 
@@ -81,4 +83,4 @@ def _side_by_side(model: ServedModel, table: EventTable, starts: Ints, ends: Int
             stepped = states[running]
         else:
             stepped = states_of_windows(model, seen)
-        yield ServedStep(events, stepped, model.heads(stepped, inputs), own_items(last, lookback))
+        yield ServedStep(events, stepped, inputs, model.heads(stepped, inputs), own_items(last, lookback))
