@@ -15,6 +15,10 @@ class CleaningError(ModelStoreError):
     """The rules of a cleaning pipeline cannot be read, or do not go together."""
 
 
+class ModelRefusedError(ModelStoreError):
+    """Somebody's own Keras model cannot be served; the message lists each failing check and its cure."""
+
+
 class ArtifactError(ModelStoreError):
     """A model store does not hold what was asked for, or not as it was written."""
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.encoder import Inputs
-from model_store.specification import NetworkSpecification, Weights
+from model_store.specification import IMPORTED, NetworkSpecification, Weights
 from model_store.stepping import Floats
 
 _LEAST_SQUARED_LENGTH = np.float32(1e-12)  # as in keras.layers.UnitNormalization
@@ -65,6 +65,34 @@ class ServedHeads:
             _normalised(of_item[:, :dimensions].copy()),
             of_item[:, dimensions:] if of_item.shape[1] > dimensions else None,
         )
+
+
+class ImportedHeads:
+    """The heads of an imported model, which says all itself: its "hidden vector" is its outputs in a row."""
+
+    def __init__(self, specification: NetworkSpecification) -> None:
+        ends = np.cumsum(list(specification.window_output_widths().values())).tolist()
+        starts = [0, *ends]
+        self._places = {
+            name: slice(start, end)
+            for name, start, end in zip(specification.window_output_widths(), starts, ends, strict=False)
+        }
+
+    def __call__(self, hidden: Floats, _inputs: Inputs) -> Heads:
+        """Return the heads of ``hidden`` [batch, all outputs]."""
+        return Heads(
+            **{
+                name: np.ascontiguousarray(hidden[:, self._places[name]]) if name in self._places else None
+                for name in ("next_action", "hazard", "query")
+            }
+        )
+
+
+def served_heads(specification: NetworkSpecification, weights: Weights) -> ServedHeads | ImportedHeads:
+    """Return the heads of a network of ours, or of an imported model."""
+    if specification.network == IMPORTED:
+        return ImportedHeads(specification)
+    return ServedHeads(specification, weights)
 
 
 def _heads_of_item(specification: NetworkSpecification) -> tuple[str, ...]:

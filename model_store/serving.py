@@ -21,7 +21,7 @@ from model_store.errors import FileCorruptError
 from model_store.item_index import ItemIndex, load_item_index
 from model_store.own_items import OWN_EVENTS, OwnItems, merged, own_logits
 from model_store.recurrent_body import RecurrentBody
-from model_store.served_heads import Heads, ServedHeads
+from model_store.served_heads import Heads, served_heads
 from model_store.specification import (
     KERAS_FILE,
     NETWORK_FILE,
@@ -73,7 +73,7 @@ class ServedModel:
         self._window_body = window_body
         self._item_scale = np.float32(specification.item_logit_scale)
         self._item_vectors = weights["item_vectors"]
-        self._heads = ServedHeads(specification, weights)
+        self._heads = served_heads(specification, weights)
         self.item_fingerprints = np.array([item_fingerprint(item) for item in encoder.items], np.uint64)
         self.item_fingerprints[0] = 0
         self.known_items = frozenset(encoder.items) if specification.own_items else None
@@ -197,7 +197,8 @@ def _window_body(directory: Path, specification: NetworkSpecification, encoder: 
     if specification.recurrent:
         return None
     path = directory / KERAS_FILE
-    return WindowBody(path, encoder, specification.numeric_features, specification.window_outputs)
+    outputs = tuple(specification.window_output_widths())
+    return WindowBody(path, encoder, specification.numeric_features, outputs)
 
 
 def _fingerprint(directory: Path, specification: NetworkSpecification, weights: Weights) -> int:

@@ -37,6 +37,7 @@ WEIGHTS_FILE: Final = "weights.npz"
 KERAS_FILE: Final = "model.keras"
 TRAINING_FILE: Final = "training.json"
 METRICS_FILE: Final = "metrics.json"
+IMPORTED: Final = "imported"
 HIDDEN_OUTPUT: Final = "hidden"
 NO_FURTHER_ACTION: Final = "none"
 NetworkName = Literal["simple_rnn", "lstm", "gru", "gru_attention", "transformer"]
@@ -80,10 +81,19 @@ class NetworkSpecification:
         """Whether the network goes on from a kept state; else it is run over the whole window each time."""
         return self.network in RECURRENT_NETWORKS
 
-    @property
-    def window_outputs(self) -> tuple[str, ...]:
-        """The outputs of `model.keras` that the heads of a network that is not recurrent read, in order."""
-        return (HIDDEN_OUTPUT,)
+    def window_output_widths(self) -> dict[str, int]:
+        """Return the outputs of `model.keras` that a network that is not recurrent is served from, in order.
+
+        An imported model says all itself; of our own ones the hidden vector is read, by the heads.
+        """
+        if self.network != IMPORTED:
+            return {HIDDEN_OUTPUT: self.units}
+        widths = {
+            "next_action": len(self.action_names),
+            "hazard": len(self.hazard_edges_ms),
+            "query": self.item_dimensions,
+        }
+        return {name: width for name, width in widths.items() if width}
 
     @property
     def input_dimensions(self) -> int:
@@ -105,7 +115,7 @@ class NetworkSpecification:
                 "category_vectors": (self.category_count, self.category_dimensions),
                 **cell_weight_shapes(self.network, self.input_dimensions, self.units),
             }
-        return shapes | self._head_weight_shapes()
+        return shapes if self.network == IMPORTED else shapes | self._head_weight_shapes()
 
     def _head_weight_shapes(self) -> dict[str, tuple[int, ...]]:
         shapes: dict[str, tuple[int, ...]] = {

@@ -139,7 +139,7 @@ def _last_outputs(model: Any, numeric_features: int, outputs: Sequence[str]) -> 
 
     @tf.function(input_signature=[inputs, tf.TensorSpec((None,), tf.int32)])  # type: ignore[untyped-decorator]
     def last_outputs(windows: dict[str, Any], last: Any) -> Any:
-        said = model(windows, training=False)
+        said = model({name: windows[name] for name in model.input}, training=False)
         return tf.concat([tf.gather(said[name], last, batch_dims=1) for name in outputs], axis=1)
 
     return last_outputs

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from foreclick.quiet import importing_tensorflow
 from model_store.encoder import Encoder
-from model_store.specification import KERAS_FILE, load_specification
+from model_store.specification import IMPORTED, KERAS_FILE, WEIGHTS_FILE, load_specification
 from model_store.windows import rows_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class SavedModel:
     """``model.keras`` with the encoder and the item vectors that belong to it.
 
-    ``item_vectors`` is float64[items, dimensions], of length 1; ``item_index`` gives an item's row.
+    ``item_vectors`` is float64[items, dimensions]; ``item_index`` gives an item's row.
     """
 
     def __init__(self, artifact: Path) -> None:
@@ -33,10 +33,9 @@ class SavedModel:
         self.encoder = Encoder.load(artifact)
         self.item_index = {item: index for index, item in enumerate(self.encoder.items) if index}
         model = keras.saving.load_model(artifact / KERAS_FILE, compile=False)
-        vectors = model.get_layer("item_vectors").get_weights()[0].astype(np.float64)
-        self.item_vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        self.item_vectors = _item_vectors(artifact, model).astype(np.float64)
         self._call = tf.function(
-            lambda inputs: model(inputs, training=False),
+            lambda inputs: model({name: inputs[name] for name in model.input}, training=False),
             input_signature=[_signature(tf, self.specification.numeric_features)],
         )
 
@@ -69,6 +68,16 @@ class SavedModel:
             padded[name] = np.zeros((*present.shape, *values.shape[1:]), values.dtype)
             padded[name][present] = values
         return padded
+
+
+def _item_vectors(artifact: Path, model: Any) -> npt.NDArray[np.float32]:
+    """Return the weights of the layer of that name; an imported model may have them in another form."""
+    if load_specification(artifact).network == IMPORTED:
+        with np.load(artifact / WEIGHTS_FILE, allow_pickle=False) as weights:
+            vectors: npt.NDArray[np.float32] = weights["item_vectors"]
+            return vectors
+    layer: npt.NDArray[np.float32] = model.get_layer("item_vectors").get_weights()[0]
+    return layer
 
 
 def _signature(tf: Any, numeric_features: int) -> dict[str, Any]:

@@ -153,6 +153,8 @@ def _items_difference(
     The catalogue gives scale * cosine of the model's query; what the window's own items give comes on top.
     """
     worst = 0.0
+    if "query" not in outputs:
+        return 0.0 if all(prediction.next_items is None for _, prediction in batch) else math.nan
     for place, (window, prediction) in enumerate(batch):
         if prediction.next_items is None:
             return math.nan

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from foreclick.command_settings import takes_settings
+from foreclick.quiet import importing_tensorflow
 from foreclick.settings import Settings
 from model_store.artifacts import ModelStore
 from model_store.specification import METRICS_FILE, NETWORK_FILE
@@ -52,6 +54,37 @@ def show(
         "metrics": json.loads((directory / METRICS_FILE).read_bytes()),
     }
     typer.echo(json.dumps(fields, indent=1))
+
+
+@app.command("import")
+@takes_settings
+def import_model(
+    settings: Settings,
+    file: Annotated[Path, typer.Argument(metavar="FILE.keras", help="A model that Keras 3 has saved.")],
+    encoder_from: Annotated[
+        str, typer.Option(metavar="MODEL[/VERSION]", help="Whose encoder made the inputs it was trained on.")
+    ],
+    name: Annotated[str, typer.Option(metavar="MODEL", help="Name under which to publish it.")],
+    promote: Annotated[bool, typer.Option(help="Let workers serve the version at once.")] = True,
+) -> None:
+    """Check somebody's own Keras model, and publish it as a version that workers serve.
+
+    It is held to the inputs and heads of docs/models.md, "Bring your own model"; each failing check is named.
+
+    Example:
+
+        foreclick models import mine.keras --encoder-from gru --name mine
+    """
+    with importing_tensorflow():  # it takes seconds
+        from model_store.importing.publishing import import_model as publish
+
+    store = ModelStore(settings.model_store)
+    model, _, version = encoder_from.partition("/")
+    version = version or store.resolve(model, settings.model_alias)
+    published = publish(file, store, (model, version), name)
+    if promote:
+        store.promote(name, published, settings.model_alias)
+    typer.echo(f"{file} is {name} {published}")
 
 
 @app.command()
