@@ -90,12 +90,13 @@ def main() -> None:
 
     split = split_settings(table, settings)
     _say(f"{len(split.fitting.table):,} events to learn, {int(split.validation.scored.sum()):,} to validate")
+    variants = _told_apart(split, _variants(arguments.groups), timed=settings.timed)
+    seeds = range(arguments.seeds)
     runs = {
         name: [_measured(split, replace(settings, feature_groups=groups, seed=seed), name) for seed in seeds]
-        for seeds in [range(arguments.seeds)]
-        for name, groups in _variants(arguments.groups).items()
+        for name, groups in variants.items()
     }
-    rows = _rows(runs, _costs_us(split, arguments.groups))
+    rows = _rows(runs, _costs_us(split, variants, timed=settings.timed))
     _show(rows)
     print(
         json.dumps(
@@ -154,6 +155,30 @@ def _variants(tried: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     return variants
 
 
+def _told_apart(
+    split: Split, variants: dict[str, tuple[str, ...]], *, timed: bool
+) -> dict[str, tuple[str, ...]]:
+    """Return the variants whose features the log can teach: the others would be the defaults again."""
+    encoders = {name: _encoder(split, groups, timed=timed) for name, groups in variants.items()}
+    usual = encoders["defaults"].features
+    same = [name for name in variants if name != "defaults" and encoders[name].features == usual]
+    for name in same:
+        _say(f"{name}: left out, since this log cannot teach those features")
+    return {name: groups for name, groups in variants.items() if name not in same}
+
+
+def _encoder(split: Split, groups: tuple[str, ...], *, timed: bool) -> Encoder:
+    table = split.fitting.table
+    return Encoder.fit(
+        table.rows,
+        table.item_ids,
+        table.category_names,
+        min_count=1,
+        timed=timed,
+        feature_groups=groups,
+    )
+
+
 def _measured(split: Split, settings: TrainingSettings, name: str) -> Measures:
     """Train once, and return what the network is worth at its best epoch."""
     from model_store.checkpoint import Checkpoint
@@ -194,7 +219,7 @@ def _standard_error(values: list[float]) -> float | None:
     return round(statistics.stdev(values) / math.sqrt(len(values)), 4) if len(values) > 1 else None
 
 
-def _costs_us(split: Split, tried: tuple[str, ...]) -> dict[str, float]:
+def _costs_us(split: Split, variants: dict[str, tuple[str, ...]], *, timed: bool) -> dict[str, float]:
     """Return what `Encoder.encode` takes of an event with the groups of each variant, in microseconds.
 
     Every window is full, whoever the events belong to. The median of `ENCODE_REPEATS` calls counts.
@@ -203,15 +228,8 @@ def _costs_us(split: Split, tried: tuple[str, ...]) -> dict[str, float]:
     starts = np.linspace(0, max(len(table) - size, 0), ENCODED_AT_ONCE).astype(int)
     windows = [table.rows[start : start + size].tobytes() for start in starts.tolist()]
     costs_us = {}
-    for name, groups in _variants(tried).items():
-        encoder = Encoder.fit(
-            table.rows,
-            table.item_ids,
-            table.category_names,
-            min_count=1,
-            timed=True,
-            feature_groups=groups,
-        )
+    for name, groups in variants.items():
+        encoder = _encoder(split, groups, timed=timed)
         spent_s = []
         for _ in range(ENCODE_REPEATS):
             begun_s = time.perf_counter()

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from model_store.features.seen import Seen
 from model_store.features.statistics import DAY_MS, WEEK_DAYS
 from model_store.lookback import LOOKBACK_EVENTS
+from model_store.windows import row_items, session_starts
 from producers.contract import EVENT_TYPES
 
 Column = npt.NDArray[Any]
@@ -32,12 +33,16 @@ def no_previous(seen: Seen) -> Column:
 
 def starts_session(seen: Seen) -> Column:
     """1 where a session starts."""
-    return seen.starts[:, 0]
+    previous = seen.previous["session"]
+    starts = session_starts(seen.times_ms, seen.rows["session"], seen.previous_times_ms, previous)
+    return starts | ~seen.has_previous
 
 
 def same_item_as_previous(seen: Seen) -> Column:
     """1 where the event before has the same item."""
-    return seen.same_item[:, 0]
+    items = seen.items
+    same: Column = (row_items(seen.previous) == items) & (items != 0) & seen.has_previous
+    return same
 
 
 def log_price(seen: Seen) -> Column:
@@ -88,7 +93,7 @@ def type_counts(seen: Seen) -> Column:
 
 def log_gap(seen: Seen) -> Column:
     """A fifth of log(1 + seconds since the event before); 0 for the first event of a window."""
-    gap_ms = seen.times_ms - seen.past_times_ms[:, 0]
+    gap_ms = seen.times_ms - seen.previous_times_ms
     return np.where(seen.has_previous, _log_seconds(gap_ms), 0.0)
 
 

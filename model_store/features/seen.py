@@ -46,14 +46,19 @@ class Seen:
         return self.present[:, 0]
 
     @cached_property
+    def previous(self) -> Rows:
+        """The rows [B] before the events."""
+        return self.past[:, 0]
+
+    @cached_property
+    def previous_times_ms(self) -> Times:
+        """The times [B] of `previous`, Unix milliseconds."""
+        return row_times_ms(self.previous)
+
+    @cached_property
     def items(self) -> npt.NDArray[np.uint64]:
         """The item fingerprints [B], 0 where there is none."""
         return row_items(self.rows)
-
-    @cached_property
-    def past_items(self) -> npt.NDArray[np.uint64]:
-        """The item fingerprints of the past [B, L]."""
-        return row_items(self.past)
 
     @cached_property
     def times_ms(self) -> Times:
@@ -66,23 +71,19 @@ class Seen:
         return row_times_ms(self.past)
 
     @cached_property
-    def starts(self) -> Mask:
-        """Tell [B, L] where a session starts: column 0 for the event itself, column k for the row k back."""
+    def in_session(self) -> Mask:
+        """Tell [B, L] which rows of the past belong to the event's own session."""
         sessions, past_sessions = self.rows["session"], self.past["session"]
         later_times = np.concatenate([self.times_ms[:, None], self.past_times_ms[:, :-1]], axis=1)
         later_sessions = np.concatenate([sessions[:, None], past_sessions[:, :-1]], axis=1)
-        return session_starts(later_times, later_sessions, self.past_times_ms, past_sessions) | ~self.present
-
-    @cached_property
-    def in_session(self) -> Mask:
-        """Tell [B, L] which rows of the past belong to the event's own session."""
-        return ~np.logical_or.accumulate(self.starts, axis=1)
+        starts = session_starts(later_times, later_sessions, self.past_times_ms, past_sessions)
+        return np.logical_and.accumulate(self.present & ~starts, axis=1)
 
     @cached_property
     def same_item(self) -> Mask:
         """Tell [B, L] which rows of the past have the event's item."""
         items = self.items[:, None]
-        same: Mask = (self.past_items == items) & (items != 0) & self.present
+        same: Mask = (row_items(self.past) == items) & (items != 0) & self.present
         return same
 
     @cached_property
