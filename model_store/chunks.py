@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -18,6 +18,12 @@ def chunk_bounds(count: int, chunk: int = CHUNK_EVENTS) -> Iterator[tuple[int, i
     """Yield the first place of each stretch of ``count`` places and the one behind its last."""
     for start in range(0, count, chunk):
         yield start, min(start + chunk, count)
+
+
+def stretches(array: npt.NDArray[Any], chunk: int = CHUNK_EVENTS) -> Iterator[npt.NDArray[Any]]:
+    """Yield ``array`` in stretches of ``chunk``."""
+    for start, end in chunk_bounds(len(array), chunk):
+        yield array[start:end]
 
 
 def counted(

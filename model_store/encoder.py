@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from model_store.chunks import stretches
 from model_store.cleaning.pipeline import Cleaning, load_cleaning
 from model_store.errors import FileAbsentError, FileCorruptError
 from model_store.features.groups import DEFAULT_GROUPS
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 ENCODER_FILE: Final = "encoder.json"
 ITEM_COUNTS_FILE: Final = "item_counts.npy"
+_STATISTICS_EVENTS: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -107,13 +109,15 @@ class Encoder:
 
         ``item_ids`` and ``category_names`` give the text of each fingerprint in ``rows``. The most
         frequent come first, equals by fingerprint. ``timed`` is False where the times of the rows are
-        only an order. Of ``feature_groups`` stay the features that ``rows`` can teach. Raises
-        `TrainingError` when there is no such group.
+        only an order. Of ``feature_groups`` stay the features that ``rows`` can teach; of a long log, every
+        second, third, ... row is taken for that. Raises `TrainingError` when there is no such group.
         """
-        items, counts = vocabulary_of(row_items(rows), item_ids, min_count)
-        codes = rows["category"].astype(np.uint64)
+        items, counts = vocabulary_of(map(row_items, stretches(rows)), item_ids, min_count)
+        codes = (some["category"].astype(np.uint64) for some in stretches(rows))
         categories, _ = vocabulary_of(codes, category_names, min_count)
-        category = Lookup([category_fingerprint(name) for name in categories[1:]]).indices(codes)
+        rows = rows[:: max(len(rows) // _STATISTICS_EVENTS, 1)]
+        known = Lookup([category_fingerprint(name) for name in categories[1:]])
+        category = known.indices(rows["category"].astype(np.uint64))
         statistics = statistics_of(rows, category, len(categories), timed=timed)
         return cls(items, categories, counts, statistics, features_of(feature_groups, statistics))
 

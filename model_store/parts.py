@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from model_store.chunks import chunk_bounds
 from model_store.errors import TrainingError
 
 if TYPE_CHECKING:
     from model_store.sequences import EventTable, Ints, Mask
 
 _INNER_QUANTILES: Final = (0.001, 0.999)
+_QUANTILE_EVENTS: Final = 1_000_000
 _EMPTY: Final = "the log holds no event: check its format and its rejected lines"
 
 
@@ -76,10 +78,36 @@ def time_at_share(times_ms: Ints, share: float) -> int:
     """
     if not len(times_ms):
         raise TrainingError(_EMPTY)
-    low, high = np.quantile(times_ms, _INNER_QUANTILES)
-    inside = times_ms[np.abs(times_ms - (low + high) / 2) <= 1.5 * (high - low)]
-    first, last = int(inside.min()), int(inside.max())
-    return first + round(share * (last - first))
+    low, high = np.quantile(_spread_out(times_ms), _INNER_QUANTILES)
+    first, last = [], []
+    for start, end in chunk_bounds(len(times_ms)):
+        some = times_ms[start:end]
+        inside = some[np.abs(some - (low + high) / 2) <= 1.5 * (high - low)]
+        if len(inside):
+            first.append(int(inside.min()))
+            last.append(int(inside.max()))
+    return min(first) + round(share * (max(last) - min(first)))
+
+
+def _spread_out(times_ms: Ints) -> Ints:
+    """Return all times, or a million of more, evenly spread over the table."""
+    return times_ms[:: max(len(times_ms) // _QUANTILE_EVENTS, 1)]
+
+
+def sampled_by_user(part: Part, most_events: int) -> Part:
+    """Return ``part`` with only so many of its users that they have at most ``most_events`` scored events.
+
+    They are drawn at random, always the same; at least one stays. A part with no more is returned as it is.
+    """
+    if np.count_nonzero(part.scored) <= most_events:
+        return part
+    first = np.flatnonzero(part.table.starts_user())
+    scored = np.add.reduceat(part.scored, first, dtype=np.int64)
+    order = np.random.default_rng(0).permutation(np.flatnonzero(scored))
+    chosen = np.zeros(len(first), bool)
+    chosen[order[: max(int(np.count_nonzero(np.cumsum(scored[order]) <= most_events)), 1)]] = True
+    kept = np.repeat(chosen, np.diff(np.append(first, len(part.table))))
+    return replace(part, table=part.table.where(kept), scored=part.scored[kept])
 
 
 def _split_in_time(table: EventTable, train_until: float, test_from: float, validation_share: float) -> Split:
@@ -88,11 +116,11 @@ def _split_in_time(table: EventTable, train_until: float, test_from: float, vali
     known, until_ms = whole.table.times_ms, time_at_share(times_ms, train_until) + (train_until == 1)
     validation_ms = until_ms - round(validation_share * (until_ms - time_at_share(times_ms, 0.0)))
     if len(known):
-        by_events_ms = np.quantile(known, 1 - validation_share, method="higher")
+        by_events_ms = np.quantile(_spread_out(known), 1 - validation_share, method="higher")
         validation_ms = min(validation_ms, int(by_events_ms))
     return Split(
-        fitting=_between(table, None, validation_ms),
-        validation=_between(table, validation_ms, until_ms),
+        fitting=_between(whole.table, None, validation_ms),
+        validation=_between(whole.table, validation_ms, until_ms),
         whole=whole,
         test=part_between(table, test_from, 1.0, timed=True) if test_from < 1 else None,
     )

@@ -7,14 +7,18 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
+import msgspec
 import numpy as np
 
 from model_store.batches import Samples
 from model_store.checkpoint import REFIT, SEARCH, Checkpoint, Course, EpochReport, Saved, Values
+from model_store.chunks import counted, stretches
+from model_store.distribution import ALONE
 from model_store.encoder import Encoder
 from model_store.errors import TrainingError
 from model_store.evaluation import rows_of_part
-from model_store.export import Stage
+from model_store.export import Stage, export_searched
+from model_store.head_choice import choose_heads, refit_heads, start_heads
 from model_store.learner import Learner
 from model_store.networks.specifying import specify
 from model_store.parts import Part, Split, time_at_share
@@ -23,6 +27,7 @@ from model_store.validation import measure, score
 from model_store.windows import row_items
 
 if TYPE_CHECKING:
+    from model_store.distribution import Together
     from model_store.sequences import EventTable
 
 _HIDDEN_ITEM_SHARE: Final = (0.02, 0.5)
@@ -44,9 +49,15 @@ class Run:
     """Trains on the parts of ``split``; ``progress`` is told of each batch and epoch."""
 
     def __init__(
-        self, settings: TrainingSettings, split: Split, checkpoint: Checkpoint, progress: Progress
+        self,
+        settings: TrainingSettings,
+        split: Split,
+        checkpoint: Checkpoint,
+        progress: Progress,
+        together: Together = ALONE,
     ) -> None:
         self._settings = settings
+        self._together = together
         self._split = split
         self._checkpoint = checkpoint
         self._progress = progress
@@ -60,6 +71,8 @@ class Run:
             course = self._search(stage, course, saved.best if saved else [])
             if not self._settings.refit:
                 return course, stage
+            if self._together.number == 0 and stage.learner.specification.recurrent:
+                export_searched(self._checkpoint.searched, stage)
             course, saved = replace(course, stage=REFIT), None
         stage = self._stage(self._split.whole, saved)
         return self._refit(stage, course), stage
@@ -90,11 +103,15 @@ class Run:
             hidden_item_share=self._hidden_item_share(),
             sample_size=settings.negatives,
             seed=settings.seed,
+            together=self._together,
         )
-        if saved is not None:
+        samples = Samples.of(part, encoder, specification)
+        if saved is None:
+            start_heads(learner, samples)
+        else:
             learner.set_values(saved.now)
             learner.generator.bit_generator.state = saved.generator
-        return Stage(learner, encoder, Samples.of(part, encoder, specification))
+        return Stage(learner, encoder, samples)
 
     def _search(self, stage: Stage, course: Course, best: Values) -> Course:
         """Learn until the validation part gains no more, and leave the network as it was at its best."""
@@ -114,12 +131,14 @@ class Run:
                 validation=measured,
                 seconds=time.monotonic() - begun_s,
             )
-            course = course.after(report, settings.rate_cut_below)
+            course = self._agreed(course.after(report, settings.rate_cut_below))
             if course.best_epoch == report.epoch:
                 best = learner.values()
             self._ended_epoch(course, learner, best)
         learner.set_values(best)
-        return replace(course, scores=score(learner, validation, rows_of_part(self._split.validation)))
+        heads = choose_heads(learner, stage.samples, validation, settings.validation_events)
+        scores = score(learner, validation, rows_of_part(self._split.validation))
+        return self._agreed(replace(course, heads=heads, scores=scores))
 
     def _refit(self, stage: Stage, course: Course) -> Course:
         rates = course.learning_rates()
@@ -136,6 +155,7 @@ class Run:
             )
             course = replace(course, epochs=(*course.epochs, report))
             self._ended_epoch(course, stage.learner, [])
+        refit_heads(stage.learner, stage.samples, course.heads)
         return course
 
     def _hidden_item_share(self) -> float:
@@ -144,7 +164,8 @@ class Run:
             return self._settings.hidden_item_share
         fitting, validation = self._split.fitting.table, self._split.validation
         asked = row_items(validation.table.rows[validation.scored])
-        unknown = ~np.isin(asked, row_items(fitting.rows))
+        known, _ = counted(map(row_items, stretches(fitting.rows)))
+        unknown = ~np.isin(asked, known)
         least, most = _HIDDEN_ITEM_SHARE
         return min(max(float(unknown.mean()), least), most)
 
@@ -158,9 +179,14 @@ class Run:
             self._progress.batch(course.stage, course.epoch, most_epochs, done / len(groups))
         return total / max(len(groups), 1)
 
+    def _agreed(self, course: Course) -> Course:
+        """Return the course of process 0: a measure that differs in its last digit must part nobody's way."""
+        return msgspec.json.decode(self._together.agreed(msgspec.json.encode(course)), type=Course)
+
     def _ended_epoch(self, course: Course, learner: Learner, best: Values) -> None:
-        state = learner.generator.bit_generator.state
-        self._checkpoint.save(Saved(course, learner.values(), best, state))
+        if self._together.number == 0:
+            state = learner.generator.bit_generator.state
+            self._checkpoint.save(Saved(course, learner.values(), best, state))
         self._progress.epoch(course.epochs[-1])
 
     def _batch_events(self, samples: Samples) -> int:

@@ -7,6 +7,7 @@ training part for the epochs, and at the rates, that the search found best. The 
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -16,11 +17,13 @@ import xxhash
 
 from model_store.batches import Samples
 from model_store.checkpoint import Checkpoint, Course
+from model_store.chunks import stretches
 from model_store.cleaning.tables import clean_table
+from model_store.distribution import ALONE
 from model_store.errors import TrainingError
 from model_store.evaluation import MODEL, Scores, baseline_scores, rows_of_part
-from model_store.export import Stage, export
-from model_store.parts import Split, split_log
+from model_store.export import SEARCHED_DIRECTORY, Stage, export
+from model_store.parts import Split, sampled_by_user, split_log
 from model_store.run import Progress, Run
 from model_store.sequences import EventTable
 from model_store.serving import served_model_in
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from model_store.artifacts import ModelStore
+    from model_store.cleaning.pipeline import Cleaning
+    from model_store.distribution import Together
     from model_store.parts import Part
     from producers.events import Event
 
@@ -94,25 +99,54 @@ def train_table(
     *,
     work_directory: Path,
     resume: bool = False,
+    together: Together = ALONE,
 ) -> TrainedModel:
-    """Train on the events of ``table``; see `train`."""
+    """Train on the events of ``table``; see `train`. Of several processes ``together``, this is the first."""
+    split, cleaning, checkpoint = _prepared(table, settings, work_directory)
+    course, stage = Run(settings, split, checkpoint, progress, together).complete(resume=resume)
+    comparison = _compared(split, course, stage, settings.most_baseline_events)
+    stage.encoder.cleaning = cleaning  # the table that it was fitted on is repaired already
+    with store.writing(name) as writing:
+        export(writing.directory, stage)
+        if settings.refit and checkpoint.searched.is_dir():
+            shutil.copytree(checkpoint.searched, writing.directory / SEARCHED_DIRECTORY)
+        _add_session_purchase(writing.directory, sampled_by_user(split.whole, settings.most_measured_events))
+        _write_json(writing.directory / TRAINING_FILE, {"settings": settings, "course": course})
+        _write_json(writing.directory / METRICS_FILE, comparison)
+    checkpoint.remove()
+    return TrainedModel(name, writing.version, store.path(name, writing.version), course, comparison)
+
+
+def join_training(
+    table: EventTable,
+    settings: TrainingSettings,
+    progress: Progress,
+    *,
+    work_directory: Path,
+    resume: bool,
+    together: Together,
+) -> None:
+    """Learn ``together`` with the process that calls `train_table` with the same arguments."""
+    split, _, checkpoint = _prepared(table, settings, work_directory)
+    Run(settings, split, checkpoint, progress, together).complete(resume=resume)
+
+
+def _prepared(
+    table: EventTable, settings: TrainingSettings, work_directory: Path
+) -> tuple[Split, Cleaning | None, Checkpoint]:
+    """Return the parts of the cleaned ``table``, how it was cleaned, and the checkpoint of its run."""
     split, cleaning = split_settings(table, settings), None
     if settings.cleaning is not None:
         training = split.whole.table
         table, cleaning = clean_table(table, training, settings.cleaning, settings.window_size)
         split = split_settings(table, settings)
     _check_enough(split)
-    checkpoint = Checkpoint(work_directory, _identity(table, settings))
-    course, stage = Run(settings, split, checkpoint, progress).complete(resume=resume)
-    comparison = _compared(split, course, stage)
-    stage.encoder.cleaning = cleaning  # the table that it was fitted on is repaired already
-    with store.writing(name) as writing:
-        export(writing.directory, stage)
-        _add_session_purchase(writing.directory, split.whole)
-        _write_json(writing.directory / TRAINING_FILE, {"settings": settings, "course": course})
-        _write_json(writing.directory / METRICS_FILE, comparison)
-    checkpoint.remove()
-    return TrainedModel(name, writing.version, store.path(name, writing.version), course, comparison)
+    most = settings.most_measured_events
+    split = split._replace(
+        validation=sampled_by_user(split.validation, most),
+        test=None if split.test is None else sampled_by_user(split.test, most),
+    )
+    return split, cleaning, Checkpoint(work_directory, _identity(table, settings))
 
 
 def split_settings(table: EventTable, settings: TrainingSettings) -> Split:
@@ -148,16 +182,17 @@ def _check_enough(split: Split) -> None:
         )
 
 
-def _compared(split: Split, course: Course, stage: Stage) -> Comparison:
+def _compared(split: Split, course: Course, stage: Stage, most_baseline_events: int) -> Comparison:
     """Return the measures of the network beside the baselines', each pair on the same events."""
-    validation = baseline_scores(split.fitting, split.validation)
+    validation = baseline_scores(sampled_by_user(split.fitting, most_baseline_events), split.validation)
     if course.scores is not None:
         validation = {MODEL: course.scores, **validation}
     test = None
     if split.test is not None:
         samples = Samples.of(split.test, stage.encoder, stage.learner.specification)
         measured = score(stage.learner, samples, rows_of_part(split.test))
-        test = {MODEL: measured, **baseline_scores(split.whole, split.test)}
+        learned = sampled_by_user(split.whole, most_baseline_events)
+        test = {MODEL: measured, **baseline_scores(learned, split.test)}
     return Comparison(validation, test)
 
 
@@ -175,6 +210,7 @@ def _write_json(path: Path, content: object) -> None:
 def _identity(table: EventTable, settings: TrainingSettings) -> str:
     """Return a digest of all that decides a run."""
     digest = xxhash.xxh3_128(msgspec.json.encode(settings))
-    digest.update(table.rows.tobytes())
-    digest.update(table.user.tobytes())
+    for column in (table.rows, table.user):
+        for some in stretches(column):
+            digest.update(some.tobytes())
     return digest.hexdigest()

@@ -34,6 +34,8 @@ class TrainingSettings:
     The learning rate is cut after an epoch that gains a smaller share of the loss than ``rate_cut_below``.
     ``hidden_item_share`` is the share of items that training shows as unknown; None takes the share that was
     unknown in the validation part, from 2 to 50 per cent. ``feature_groups`` are names of `features.groups`.
+    Of a validation or test part with more than ``most_measured_events``, only the users that hold as many are
+    measured, drawn at random, and the baselines beside it learn from ``most_baseline_events`` at most.
     ``cleaning`` are the rules by which the log, and then each live event, is cleaned; None cleans nothing.
     """
 
@@ -58,6 +60,8 @@ class TrainingSettings:
     most_epochs: int = 30
     patience: int = 3
     validation_events: int = 20_000
+    most_measured_events: int = 200_000
+    most_baseline_events: int = 1_000_000
     refit: bool = True
     cleaning: tuple[Rule, ...] | None = None
     seed: int = 0

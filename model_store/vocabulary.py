@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+from model_store.chunks import counted
 
 
 class Lookup:
@@ -24,13 +26,13 @@ class Lookup:
 
 
 def vocabulary_of(
-    fingerprints: npt.NDArray[np.uint64], texts: Mapping[int, str], min_count: int
+    fingerprints: Iterable[npt.NDArray[np.uint64]], texts: Mapping[int, str], min_count: int
 ) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Return the texts of the frequent fingerprints and their counts, both led by the unknown's.
+    """Return the texts of the frequent ones of all ``fingerprints`` and their counts, led by the unknown's.
 
     The most frequent come first, equals by fingerprint. The fingerprint 0, of an absent text, counts nowhere.
     """
-    distinct, counts = np.unique(fingerprints, return_counts=True)
+    distinct, counts = counted(fingerprints)
     kept = (counts >= min_count) & (distinct != 0)
     order = np.lexsort((distinct[kept], -counts[kept]))
     names = [texts[int(value)] for value in distinct[kept][order]]
