@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -57,12 +58,14 @@ class Course:
 
     ``stage`` is `SEARCH` while the validation part says when to stop, and `REFIT` while the whole training
     part is learned for as many epochs. ``since_gain`` counts the epochs since one that gained enough.
-    ``scores`` are those of the best network on the validation part, once the search has ended.
+    Once the search has ended, ``heads`` names the fit of each head that was best on the validation part
+    (`head_choice`), and ``scores`` are those of the best network with them.
     """
 
     stage: str
     learning_rate: float
     epochs: tuple[EpochReport, ...] = ()
+    heads: dict[str, int] = field(default_factory=dict)
     scores: Scores | None = None
     best_loss: float | None = None
     best_epoch: int = 0
@@ -155,9 +158,15 @@ class Checkpoint:
             )
         return Saved(header.course, now, best, _with_text_as_numbers(header.generator))
 
+    @property
+    def searched(self) -> Path:
+        """Where the network of the search is kept while another learns the whole training part."""
+        return self._directory / "searched"
+
     def remove(self) -> None:
-        """Remove the file: the run has ended well."""
+        """Remove the file and the kept network: the run has ended well."""
         self._path.unlink(missing_ok=True)
+        shutil.rmtree(self.searched, ignore_errors=True)
 
 
 class _Header(msgspec.Struct):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from model_store.item_index import build_item_index, save_item_index
+from model_store.item_index import ExactIndex, build_item_index, save_item_index
 from model_store.networks.building import build_saved_model, serving_weights
 from model_store.specification import KERAS_FILE, save_network
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from model_store.encoder import Encoder
     from model_store.learner import Learner
 
+SEARCHED_DIRECTORY: Final = "searched"
 _INDEX_QUERY_EVENTS: Final = 4_000
 
 
@@ -39,3 +41,18 @@ def export(directory: Path, stage: Stage) -> None:
     batches = samples.sampled(_INDEX_QUERY_EVENTS).in_order(_INDEX_QUERY_EVENTS)
     queries = np.concatenate([learner.answer(batch).query for batch in batches])
     save_item_index(directory, build_item_index(item_vectors, queries))
+
+
+def export_searched(directory: Path, stage: Stage) -> None:
+    """Write the network of a search into ``directory``, for those who fit something on the validation part.
+
+    It serves without an index.
+    """
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    learner, encoder, _ = stage
+    item_vectors = learner.item_vectors()
+    encoder.save(directory)
+    weights = serving_weights(learner.specification, learner.network, item_vectors)
+    save_network(directory, learner.specification, weights)
+    save_item_index(directory, ExactIndex(item_vectors))

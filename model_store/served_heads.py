@@ -51,12 +51,16 @@ class ServedHeads:
             axis=1,
         )
         self._dimensions = specification.item_dimensions
+        self._of_type, self._of_numeric = _direct_kernels(specification, weights)
 
     def __call__(self, hidden: Floats, inputs: Inputs) -> Heads:
         """Return what the model says with ``hidden`` [batch, units] behind the events of ``inputs``."""
         actions, bins, dimensions = self._actions, self._bins, self._dimensions
         outputs = hidden @ self._kernel  # float32[batch, actions + bins + dimensions + own outputs]
         outputs += self._bias
+        if self._of_numeric is not None:
+            outputs[:, : actions + bins] += inputs.numeric @ self._of_numeric
+            outputs[:, : actions + bins] += self._of_type[inputs.event_type]
         of_item = self._item_vectors[inputs.item] @ self._of_item
         of_item += outputs[:, actions + bins :]
         return Heads(
@@ -98,6 +102,14 @@ def served_heads(specification: NetworkSpecification, weights: Weights) -> Serve
 def _heads_of_item(specification: NetworkSpecification) -> tuple[str, ...]:
     """Return the heads that read the vector of the event's own item too, in order."""
     return ("query", "own") if specification.own_items else ("query",)
+
+
+def _direct_kernels(specification: NetworkSpecification, weights: Weights) -> tuple[Floats, Floats | None]:
+    """Return what actions and hazard do with types, [types, outputs], and with numbers; None: nothing."""
+    heads = [head for head in specification.head_names() if head in ("action", "hazard")]
+    direct = np.concatenate([weights[f"{head}_kernel"][specification.units :] for head in heads], axis=1)
+    types = specification.event_type_count
+    return direct[:types], direct[types:] if specification.direct_inputs else None
 
 
 def _joined_heads(specification: NetworkSpecification, weights: Weights) -> tuple[Floats, Floats]:

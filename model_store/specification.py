@@ -6,8 +6,9 @@ recurrent one (`RECURRENT_NETWORKS`) from the state behind the event before, wit
 `model_store.stepping`; one that looks at the whole window (`WINDOW_NETWORKS`) by `model.keras`. Its heads,
 with ``h`` the hidden vector and ``v`` the vector of the event's own item:
 
-- next action: softmax(h @ action_kernel + action_bias), in the order of `action_names`;
-- hazard: sigmoid(h @ hazard_kernel + hazard_bias), one for each bin of `hazard_edges_ms`;
+- next action: softmax(k @ action_kernel + action_bias), in the order of `action_names`, where k is h and,
+  with `direct_inputs`, behind it a column for each event type and the numeric features;
+- hazard: sigmoid(k @ hazard_kernel + hazard_bias), one for each bin of `hazard_edges_ms`;
 - query: the L2-normalised [h, v] @ query_kernel + query_bias; the logit of an item is
   `item_logit_scale` times the dot product of the query and the item's vector;
 - own: [h, v] @ own_kernel + own_bias, from which `model_store.own_items` takes the logits that the window's
@@ -75,6 +76,7 @@ class NetworkSpecification:
     item_logit_scale: float
     timed: bool
     own_items: bool = False
+    direct_inputs: bool = False
 
     @property
     def recurrent(self) -> bool:
@@ -101,6 +103,12 @@ class NetworkSpecification:
         embedded = self.item_dimensions + self.event_type_dimensions + self.category_dimensions
         return embedded + self.numeric_features
 
+    @property
+    def known_dimensions(self) -> int:
+        """How many numbers the heads of the next action and of the hazard read."""
+        direct = self.event_type_count + self.numeric_features
+        return self.units + (direct if self.direct_inputs else 0)
+
     def head_names(self) -> tuple[str, ...]:
         """Return the heads that the network has, as their arrays are named."""
         names = ("action", "hazard", "query") if self.hazard_edges_ms else ("action", "query")
@@ -119,7 +127,7 @@ class NetworkSpecification:
 
     def _head_weight_shapes(self) -> dict[str, tuple[int, ...]]:
         shapes: dict[str, tuple[int, ...]] = {
-            "action_kernel": (self.units, len(self.action_names)),
+            "action_kernel": (self.known_dimensions, len(self.action_names)),
             "action_bias": (len(self.action_names),),
             "query_kernel": (self.units + self.item_dimensions, self.item_dimensions),
             "query_bias": (self.item_dimensions,),
@@ -128,7 +136,7 @@ class NetworkSpecification:
             shapes["own_kernel"] = (self.units + self.item_dimensions, OWN_OUTPUTS)
             shapes["own_bias"] = (OWN_OUTPUTS,)
         if self.hazard_edges_ms:
-            shapes["hazard_kernel"] = (self.units, len(self.hazard_edges_ms))
+            shapes["hazard_kernel"] = (self.known_dimensions, len(self.hazard_edges_ms))
             shapes["hazard_bias"] = (len(self.hazard_edges_ms),)
         return shapes
 

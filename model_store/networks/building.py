@@ -46,7 +46,8 @@ def build_network(specification: NetworkSpecification, dropout: float, seed: int
     )
     body = BODIES[specification.network](specification, read, dropout, seed)
     hidden = keras.layers.Identity(name=HIDDEN_OUTPUT)(body)
-    return keras.Model(inputs, build_heads(specification, hidden, shown_items), name="network")
+    heads = build_heads(specification, hidden, shown_items, inputs["event_type"], inputs["numeric"])
+    return keras.Model(inputs, heads, name="network")
 
 
 def build_saved_model(

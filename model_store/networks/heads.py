@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import keras
 
@@ -16,23 +16,45 @@ if TYPE_CHECKING:
 
     from model_store.specification import NetworkSpecification
 
+KNOWN_OUTPUT: Final = "known"
 
-def build_heads(specification: NetworkSpecification, hidden: Any, shown_items: Any) -> dict[str, Any]:
+
+def build_heads(
+    specification: NetworkSpecification, hidden: Any, shown_items: Any, event_type: Any, numeric: Any
+) -> dict[str, Any]:
     """Return the heads of ``hidden`` [B, T, H] and of the events' items' vectors ``shown_items`` [B, T, D].
+
+    With `direct_inputs`, actions and hazard read ``event_type`` [B, T] and ``numeric`` [B, T, F] too.
 
     They are the logits ``next_action`` [B, T, A], if the network has that head ``hazard`` [B, T, K],
     the unit vectors ``query`` [B, T, D], and, if the window's own items are candidates, ``own``
     [B, T, OWN_OUTPUTS], what `own_items.own_logits` reads.
     """
-    outputs = {"next_action": keras.layers.Dense(len(specification.action_names), name="action")(hidden)}
+    known = _with_direct_inputs(specification, hidden, event_type, numeric)
+    outputs = {"next_action": keras.layers.Dense(len(specification.action_names), name="action")(known)}
     if specification.hazard_edges_ms:
-        outputs["hazard"] = keras.layers.Dense(len(specification.hazard_edges_ms), name="hazard")(hidden)
+        outputs["hazard"] = keras.layers.Dense(len(specification.hazard_edges_ms), name="hazard")(known)
     asked = keras.layers.Concatenate(name="ask")([hidden, shown_items])
     query = keras.layers.Dense(specification.item_dimensions, name="query")(asked)
     outputs["query"] = keras.layers.UnitNormalization(name="unit_query")(query)
     if specification.own_items:
         outputs["own"] = keras.layers.Dense(OWN_OUTPUTS, name="own")(asked)
     return outputs
+
+
+def _with_direct_inputs(
+    specification: NetworkSpecification, hidden: Any, event_type: Any, numeric: Any
+) -> Any:
+    if not specification.direct_inputs:
+        return hidden
+    flags = keras.layers.Embedding(
+        specification.event_type_count,
+        specification.event_type_count,
+        embeddings_initializer="identity",
+        trainable=False,
+        name="event_type_flags",
+    )(event_type)
+    return keras.layers.Concatenate(name=KNOWN_OUTPUT)([hidden, flags, numeric])
 
 
 def probabilities(specification: NetworkSpecification, outputs: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ def specify(
     window_size: int,
     churn_horizon_ms: int | None,
     own_items: bool = True,
+    direct_inputs: bool = True,
 ) -> NetworkSpecification:
     """Return the specification of a network over ``encoder``'s inputs.
 
@@ -55,6 +56,7 @@ def specify(
         item_logit_scale=ITEM_LOGIT_SCALE,
         timed=timed,
         own_items=own_items,
+        direct_inputs=direct_inputs,
     )
 
 

@@ -29,7 +29,7 @@ ENCODER = Encoder(
 )
 
 
-def specification(*, timed: bool = True) -> NetworkSpecification:
+def specification(*, timed: bool = True, direct_inputs: bool = False) -> NetworkSpecification:
     return NetworkSpecification(
         network="gru",
         units=4,
@@ -46,6 +46,7 @@ def specification(*, timed: bool = True) -> NetworkSpecification:
         churn_horizon_ms=86_400_000 if timed else None,
         item_logit_scale=14.0,
         timed=timed,
+        direct_inputs=direct_inputs,
     )
 
 
@@ -78,7 +79,7 @@ def write(directory: Path, network: NetworkSpecification, weights: Weights) -> N
 
 
 def plain_heads(
-    weights: Weights, state: list[float], item: int
+    weights: Weights, state: list[float], item: int, direct: list[float]
 ) -> tuple[list[float], list[float], list[float]]:
     """The three heads of one user, number by number, in double precision."""
 
@@ -87,21 +88,26 @@ def plain_heads(
         products = [sum(x * float(w) for x, w in zip(inputs, column, strict=True)) for column in kernel.T]
         return [product + float(b) for product, b in zip(products, bias, strict=True)]
 
-    powers = [math.exp(logit) for logit in linear(state, "action")]
-    hazard = [1 / (1 + math.exp(-logit)) for logit in linear(state, "hazard")]
+    powers = [math.exp(logit) for logit in linear([*state, *direct], "action")]
+    hazard = [1 / (1 + math.exp(-logit)) for logit in linear([*state, *direct], "hazard")]
     asked = linear([*state, *(float(x) for x in weights["item_vectors"][item])], "query")
     length = math.hypot(*asked)
     return [power / sum(powers) for power in powers], hazard, [x / length for x in asked]
 
 
-def test_heads_follow_their_equations() -> None:
-    weights = random_weights(specification())
-    model = served(specification(), weights)
+@pytest.mark.parametrize("direct_inputs", [False, True])
+def test_heads_follow_their_equations(direct_inputs: bool) -> None:
+    network = specification(direct_inputs=direct_inputs)
+    weights = random_weights(network)
+    model = served(network, weights)
     inputs = random_inputs(9)
     state = np.random.default_rng(3).uniform(-1, 1, (9, 4)).astype(np.float32)
     heads = model.heads(state, inputs)
     for row in range(9):
-        action, hazard, query = plain_heads(weights, state[row].astype(float).tolist(), int(inputs.item[row]))
+        flags = [float(code == inputs.event_type[row]) for code in range(len(EVENT_TYPES))]
+        direct = [*flags, *inputs.numeric[row].astype(float).tolist()] if direct_inputs else []
+        own_state = state[row].astype(float).tolist()
+        action, hazard, query = plain_heads(weights, own_state, int(inputs.item[row]), direct)
         assert heads.next_action is not None
         assert heads.next_action[row] == pytest.approx(action, abs=1e-6)
         assert heads.hazard is not None
