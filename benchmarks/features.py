@@ -15,19 +15,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.support.ablation import USUAL, Measures, compared, show
 from benchmarks.support.machine import machine
 from foreclick.quiet import importing_tensorflow
 from foreclick.settings import Settings
@@ -46,17 +44,6 @@ if TYPE_CHECKING:
 START_MS: Final = 1_700_000_000_000
 ENCODED_AT_ONCE: Final = 2_000
 ENCODE_REPEATS: Final = 50
-MEASURES: Final = ("action_loss", "hazard_loss", "item_loss", "recall_at_20")
-
-
-@dataclass(frozen=True)
-class Measures:
-    """Of a network on the validation part: losses in nats, and the share of next items in the first 20."""
-
-    action_loss: float
-    hazard_loss: float
-    item_loss: float
-    recall_at_20: float
 
 
 class Said:
@@ -96,8 +83,8 @@ def main() -> None:
         name: [_measured(split, replace(settings, feature_groups=groups, seed=seed), name) for seed in seeds]
         for name, groups in variants.items()
     }
-    rows = _rows(runs, _costs_us(split, variants, timed=settings.timed))
-    _show(rows)
+    rows = compared(runs, _costs_us(split, variants, timed=settings.timed))
+    show(rows)
     print(
         json.dumps(
             {
@@ -146,7 +133,7 @@ def _table(arguments: argparse.Namespace) -> EventTable:
 
 def _variants(tried: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """Return the groups of each variant, by its name."""
-    variants: dict[str, tuple[str, ...]] = {"defaults": DEFAULT_GROUPS}
+    variants: dict[str, tuple[str, ...]] = {USUAL: DEFAULT_GROUPS}
     for group in tried:
         if group in DEFAULT_GROUPS:
             variants[f"without {group}"] = tuple(name for name in DEFAULT_GROUPS if name != group)
@@ -160,8 +147,8 @@ def _told_apart(
 ) -> dict[str, tuple[str, ...]]:
     """Return the variants whose features the log can teach: the others would be the defaults again."""
     encoders = {name: _encoder(split, groups, timed=timed) for name, groups in variants.items()}
-    usual = encoders["defaults"].features
-    same = [name for name in variants if name != "defaults" and encoders[name].features == usual]
+    usual = encoders[USUAL].features
+    same = [name for name in variants if name != USUAL and encoders[name].features == usual]
     for name in same:
         _say(f"{name}: left out, since this log cannot teach those features")
     return {name: groups for name, groups in variants.items() if name not in same}
@@ -198,27 +185,6 @@ def _measured(split: Split, settings: TrainingSettings, name: str) -> Measures:
     return made
 
 
-def _rows(runs: dict[str, list[Measures]], costs_us: dict[str, float]) -> dict[str, dict[str, Any]]:
-    """Return mean, difference and standard error of each measure, by variant."""
-    rows: dict[str, dict[str, Any]] = {}
-    for name, measured in runs.items():
-        row: dict[str, Any] = {"us_per_event": round(costs_us[name], 3)}
-        for measure in MEASURES:
-            values = [getattr(run, measure) for run in measured]
-            against = [getattr(run, measure) for run in runs["defaults"]]
-            differences = [value - base for value, base in zip(values, against, strict=True)]
-            row[measure] = round(statistics.mean(values), 4)
-            row[f"{measure}_difference"] = round(statistics.mean(differences), 4)
-            row[f"{measure}_error"] = _standard_error(differences)
-        rows[name] = row
-    return rows
-
-
-def _standard_error(values: list[float]) -> float | None:
-    """Return the standard error of the mean of ``values``; None for a single one."""
-    return round(statistics.stdev(values) / math.sqrt(len(values)), 4) if len(values) > 1 else None
-
-
 def _costs_us(split: Split, variants: dict[str, tuple[str, ...]], *, timed: bool) -> dict[str, float]:
     """Return what `Encoder.encode` takes of an event with the groups of each variant, in microseconds.
 
@@ -237,21 +203,6 @@ def _costs_us(split: Split, variants: dict[str, tuple[str, ...]], *, timed: bool
             spent_s.append(time.perf_counter() - begun_s)
         costs_us[name] = statistics.median(spent_s) * 1e6 / len(windows)
     return costs_us
-
-
-def _show(rows: dict[str, dict[str, Any]]) -> None:
-    shown = Table("variant", "next-action loss", "hazard loss", "next-item loss", "recall@20", "us/event")
-    for name, row in rows.items():
-        cells = [_cell(row, measure, name == "defaults") for measure in MEASURES]
-        shown.add_row(name, *cells, f"{row['us_per_event']:.2f}")
-    Console(width=140).print(shown)
-
-
-def _cell(row: dict[str, Any], measure: str, absolute: bool) -> str:
-    if absolute:
-        return f"{row[measure]:.4f}"
-    error = row[f"{measure}_error"]
-    return f"{row[f'{measure}_difference']:+.4f}" + ("" if error is None else f" ± {error:.4f}")
 
 
 def _say(text: str) -> None:
