@@ -81,8 +81,12 @@ def _verify_file(path: Path, entry: FileEntry) -> None:
 def write_manifest(directory: Path) -> bytes:
     """Flush every file in ``directory`` and write their manifest; return its bytes."""
     files = {}
-    for path in sorted(directory.iterdir()):
-        files[path.name] = FileEntry(sha256=_sha256(path), size_bytes=path.stat().st_size)
+    for path in sorted(directory.rglob("*")):
+        if path.is_dir():
+            flush_directory(path)
+            continue
+        name = path.relative_to(directory).as_posix()
+        files[name] = FileEntry(sha256=_sha256(path), size_bytes=path.stat().st_size)
         _flush(path)
     encoded = msgspec.json.format(msgspec.json.encode(Manifest(FORMAT_VERSION, files)), indent=1)
     path = directory / MANIFEST_FILE

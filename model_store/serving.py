@@ -8,7 +8,7 @@ A `ServedModel` holds no state of any user and changes nothing that is handed to
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import faiss
 import numpy as np
@@ -22,6 +22,7 @@ from model_store.item_index import ItemIndex, load_item_index
 from model_store.own_items import OWN_EVENTS, OwnItems, merged, own_logits
 from model_store.recurrent_body import RecurrentBody
 from model_store.served_heads import Heads, served_heads
+from model_store.session_purchase import SessionPurchase, feature_count
 from model_store.specification import (
     KERAS_FILE,
     NETWORK_FILE,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
     from model_store.artifacts import ModelStore
 
+ENSEMBLE_FILE: Final = "ensemble.json"
+
 
 class ServedModel:
     """One version of a model, ready to score. `load_served_model` makes it from an artifact."""
@@ -55,6 +58,7 @@ class ServedModel:
         encoder: Encoder,
         index: ItemIndex,
         window_body: WindowBody | None = None,
+        session_purchase: SessionPurchase | None = None,
     ) -> None:
         """Take the parts of an artifact. ``fingerprint``, 32 bits, tells apart models whose states differ.
 
@@ -71,6 +75,7 @@ class ServedModel:
         self.survival = _survival(specification)
         self._cell_body = RecurrentBody(specification, weights) if specification.recurrent else None
         self._window_body = window_body
+        self.session_purchase = session_purchase
         self._item_scale = np.float32(specification.item_logit_scale)
         self._item_vectors = weights["item_vectors"]
         self._heads = served_heads(specification, weights)
@@ -119,6 +124,12 @@ class ServedModel:
         """
         return self._heads(state[:, : self.specification.units], inputs)
 
+    def purchase_in_session(self, heads: Heads, inputs: Inputs) -> Floats | None:
+        """Return P(a purchase comes later in the session), float32[batch]; None if the model does not say."""
+        if self.session_purchase is None or heads.next_action is None:
+            return None
+        return self.session_purchase(heads.next_action, inputs)
+
     def next_items(self, query: Floats, k: int) -> tuple[npt.NDArray[np.int64], Floats]:
         """Return the ``k`` best next items of each query and their logits, best first.
 
@@ -150,14 +161,37 @@ class ServedModel:
         found, scores = self.next_items(heads.query, k)
         if heads.own is None or own is None:
             return found, scores
-        logits = own_logits(heads.own, own)
+        identity, logits = self._own_logits(heads.query, heads.own, own)
+        return merged(found, scores, identity, logits, k)
+
+    def logits_of(self, heads: Heads, own: OwnItems, items: npt.NDArray[np.int64]) -> Floats:
+        """Return the logits [batch, C] of ``items`` [batch, C], named as `ranked_items` names them.
+
+        An item that neither the vocabulary nor the window holds has a logit below all others. Raises
+        ValueError without a query.
+        """
+        if heads.query is None:
+            raise ValueError("this model ranks no items")
+        vectors = self._item_vectors[np.maximum(items, 0)]
+        logits: Floats = self._item_scale * np.einsum("bd,bcd->bc", heads.query, vectors)
+        logits[items <= 0] = -2 * self._item_scale
+        if heads.own is not None:
+            identity, totals = self._own_logits(heads.query, heads.own, own)
+            same = (items[:, :, None] == identity[:, None, :]) & (items != 0)[:, :, None]
+            place = np.take_along_axis(totals, same.argmax(axis=2), axis=1)
+            logits = np.where(same.any(axis=2), place, logits)
+        return logits
+
+    def _own_logits(
+        self, query: Floats, outputs: Floats, own: OwnItems
+    ) -> tuple[npt.NDArray[np.int64], Floats]:
+        """Return the names of the own items, as `ranked_items` says, and their whole logits, [batch, M]."""
+        logits = own_logits(outputs, own)
         index = self.encoder.indices_of_items(own.items).astype(np.int64)
         row, place = np.nonzero(index)
-        vectors = self._item_vectors[index[row, place]]
-        cosine = np.einsum("nd,nd->n", heads.query[row], vectors)
+        cosine = np.einsum("nd,nd->n", query[row], self._item_vectors[index[row, place]])
         logits[row, place] = np.logaddexp(self._item_scale * cosine, logits[row, place])
-        identity = np.where(index > 0, index, -own.items.astype(np.int64))
-        return merged(found, scores, identity, logits, k)
+        return np.where(index > 0, index, -own.items.astype(np.int64)), logits
 
 
 def load_served_model(store: ModelStore, name: str, version: str, *, exact: bool = False) -> ServedModel:
@@ -175,6 +209,10 @@ def served_model_in(directory: Path, name: str, version: str, *, exact: bool = F
 
     Raises `FileAbsentError` or `FileCorruptError`.
     """
+    if (directory / ENSEMBLE_FILE).exists():
+        from model_store.ensemble.artifact import load_ensemble  # which is made of models of this module
+
+        return load_ensemble(directory, name, version, exact=exact)
     specification = load_specification(directory)
     weights = load_weights(directory, specification)
     broken = sorted(key for key, value in weights.items() if not np.isfinite(value).all())
@@ -188,8 +226,9 @@ def served_model_in(directory: Path, name: str, version: str, *, exact: bool = F
         raise FileCorruptError(f"{directory} holds the encoder of another network: train the model again")
     index = load_item_index(directory, weights["item_vectors"], exact=exact)
     body = _window_body(directory, specification, encoder)
+    purchase = SessionPurchase.load(directory, feature_count(specification))
     fingerprint = _fingerprint(directory, specification, weights)
-    return ServedModel(name, version, fingerprint, specification, weights, encoder, index, body)
+    return ServedModel(name, version, fingerprint, specification, weights, encoder, index, body, purchase)
 
 
 def _window_body(directory: Path, specification: NetworkSpecification, encoder: Encoder) -> WindowBody | None:

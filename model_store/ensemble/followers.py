@@ -57,7 +57,10 @@ class Followers:
         at, source = self._lists.joined(own[row, place])
         item = self._lists.values[at].astype(np.int64)
         return summed(
-            row[source], item, self._weights[at] * _OLDER ** place[source], len(self._lists.starts) - 1
+            row[source],
+            item,
+            self._weights[at] * _OLDER ** place_in_row(row)[source],
+            len(self._lists.starts) - 1,
         )
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:

@@ -54,7 +54,7 @@ class Neighbours:
         row, place = np.nonzero(own)
         length = (own > 0).sum(axis=1)
         at, source = self._by_item.joined(own[row, place])
-        session, row, age = self._by_item.values[at].astype(np.int64), row[source], place[source]
+        session, row, age = self._by_item.values[at].astype(np.int64), row[source], place_in_row(row)[source]
         keys, newest, group = np.unique(row * sessions + session, return_index=True, return_inverse=True)
         shared = np.bincount(group, 1.0 - age / length[row], len(keys))
         row, session, newest_age = keys // sessions, keys % sessions, age[newest] + 1
