@@ -100,6 +100,9 @@ class Settings(TopicNames):
     )
     window_size: int = _setting(20, "most events kept for a user", unit="events", least=2, most=1_000)
     next_items_count: int = _setting(10, "items in a prediction", unit="items", least=0, most=1_000)
+    next_items_search: str = _setting(
+        "index", "how next items are found: by the model's index, or all compared", choices=("index", "exact")
+    )
     churn_alert_level: float = _setting(0.8, "churn probability that is worth an alert", least=0.0, most=1.0)
     allowed_lateness_ms: int = _setting(
         DAY_MS, "how much older than the user's newest event an event may be", unit="ms", least=0

@@ -142,6 +142,7 @@ class StreamerApp(faust.App):
             config.model_name,
             config.model_alias,
             config.reload_interval_ms,
+            exact=config.exact_search,
         )
         self.add_future(watcher.run())
         publisher = await self.add_async_context(
@@ -182,7 +183,9 @@ def build_app(config: WorkerConfig) -> StreamerApp:
     """
     names = (config.events_topic, config.predictions_topic, config.dead_letters_topic)
     ids = topic_ids(config.kafka, config.kafka_security, names)
-    model = load_champion(config.model_store, config.model_name, config.model_alias)
+    model = load_champion(
+        config.model_store, config.model_name, config.model_alias, exact=config.exact_search
+    )
     app = StreamerApp(config, ids[config.events_topic], model, listen(config.web_port))
     events = app.topic(config.events_topic, schema=_FetchedBatches())
 

@@ -30,6 +30,7 @@ class WorkerConfig(TopicNames):
     state_ttl_ms: int
     allowed_lateness_ms: int
     next_items_count: int
+    exact_search: bool
     churn_alert_level: float
     reload_interval_ms: int
     max_batch_events: int

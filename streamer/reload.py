@@ -18,11 +18,14 @@ from streamer.scorer import Scorer
 logger = logging.getLogger(__name__)
 
 
-def load_champion(root: Path, name: str, alias: str) -> ServedModel:
-    """Return the version of ``name`` that ``alias`` points at, warmed. Raises `ModelUnavailable`."""
+def load_champion(root: Path, name: str, alias: str, *, exact: bool = False) -> ServedModel:
+    """Return the version of ``name`` that ``alias`` points at, warmed; ``exact`` as in `load_served_model`.
+
+    Raises `ModelUnavailable`.
+    """
     store = ModelStore(root)
     try:
-        model = load_served_model(store, name, store.resolve(name, alias))
+        model = load_served_model(store, name, store.resolve(name, alias), exact=exact)
     except ArtifactError as error:
         raise ModelUnavailable(f"{error} (`foreclick train` makes a model)") from error
     _warm(model)
@@ -32,11 +35,21 @@ def load_champion(root: Path, name: str, alias: str) -> ServedModel:
 class ModelWatcher:
     """Swaps a promoted model into the scorer. A version that cannot be loaded is refused, the old stays."""
 
-    def __init__(self, scorer: Scorer, root: Path, name: str, alias: str, interval_ms: int) -> None:
+    def __init__(
+        self,
+        scorer: Scorer,
+        root: Path,
+        name: str,
+        alias: str,
+        interval_ms: int,
+        *,
+        exact: bool = False,
+    ) -> None:
         self._scorer = scorer
         self._root = root
         self._name = name
         self._alias = alias
+        self._exact = exact
         self._interval_s = interval_ms / 1000
         self._refused: str | None = None
 
@@ -56,7 +69,9 @@ class ModelWatcher:
         if version == self._scorer.model.version or version == self._refused:
             return
         try:
-            model = await asyncio.to_thread(load_champion, self._root, self._name, self._alias)
+            model = await asyncio.to_thread(
+                load_champion, self._root, self._name, self._alias, exact=self._exact
+            )
         except ModelUnavailable as error:
             self._refuse(version, error)
             return

@@ -15,7 +15,7 @@ from model_store.importing.publishing import import_model
 from model_store.recompute import states_of_windows
 from model_store.serving import ServedModel, load_served_model
 from model_store.specification import load_specification
-from model_store.windows import pack_row, rows_of
+from model_store.windows import ROW_BYTES, pack_row, rows_of
 from producers.events import EVENT_TYPES, Event
 from tests.model_store.network_artifacts import ITEMS, small_encoder, write_network
 from tests.model_store.own_models import action, inputs, read
@@ -89,8 +89,10 @@ def said_by_keras(model: keras.Model, window: bytes) -> dict[str, npt.NDArray[np
 
 
 def heads_of(model: ServedModel, windows: list[bytes]) -> Any:
-    last = model.encoder.encode_windows(rows_of(b"".join(windows)), np.array([len(w) // 27 for w in windows]))
-    ends = np.cumsum([len(window) // 27 for window in windows]) - 1
+    last = model.encoder.encode_windows(
+        rows_of(b"".join(windows)), np.array([len(w) // ROW_BYTES for w in windows])
+    )
+    ends = np.cumsum([len(window) // ROW_BYTES for window in windows]) - 1
     return model.heads(states_of_windows(model, windows), last.take(ends))
 
 
