@@ -29,7 +29,14 @@ COMMANDS: Final[dict[str, Command]] = {
     "simulate": Command("foreclick.commands.simulate:simulate", "Publish the events of a made-up shop."),
     "collect": Command("foreclick.commands.collect:collect", "Accept events over HTTP and publish them."),
     "train": Command("foreclick.commands.train:train", "Train a model from a log."),
+    "ensemble": Command(
+        "foreclick.commands.ensemble:ensemble", "Weigh trained networks, kNN and Markov together."
+    ),
     "models": Command("foreclick.commands.models:app", "List, show and promote trained models."),
+    "evaluate": Command("foreclick.commands.evaluate:evaluate", "Measure a served model beside baselines."),
+    "export-behavior": Command(
+        "foreclick.commands.export_behavior:export_behavior", "Write the naive example's CSV from a log."
+    ),
     "worker": Command("foreclick.commands.worker:worker", "Score events as they come."),
     "watch": Command("foreclick.commands.watch:watch", "Show predictions as they come."),
     "schema": Command("foreclick.commands.schema:schema", "Print the contract as JSON Schema or AsyncAPI."),

@@ -6,6 +6,7 @@ ForeclickError
 ├── TopicsError          the topics cannot be made, or have other partitions than the settings say
 ├── CheckError           a run could not be checked; it says nothing about the run
 ├── DemoError            the demo could not be run to its end
+├── EvaluationError      there is nothing to measure, or the report cannot be written
 └── ServiceError         an embedded Kafka or Valkey cannot be started or reached
     ├── DownloadMissing  a file that `foreclick services fetch` brings is not there, or is not the pinned one
     ├── PortTaken        another program listens where the service should
@@ -38,6 +39,10 @@ class CheckError(ForeclickError):
 
 class DemoError(ForeclickError):
     """The demo could not be run to its end."""
+
+
+class EvaluationError(ForeclickError):
+    """There is nothing to measure, or the report cannot be written."""
 
 
 class ServiceError(ForeclickError):

@@ -60,14 +60,18 @@ class LogSource:
         return json.dumps([fingerprint, self.format_name, repr(self.mapping), self.year])
 
 
-def reads_log(command: Callable[..., None]) -> Callable[..., None]:
+def reads_log(command: Callable[..., None], *, named: bool = False) -> Callable[..., None]:
     """Replace the parameter ``source: LogSource`` with the log's file and the options of `_log_source`.
 
+    ``named`` makes the file the option --data, for a command whose own argument is something else.
     Whatever is wrong with the mapping raises `MappingError` when the command runs; the log itself is not
     opened yet.
     """
     signature = inspect.signature(command, eval_str=True)
-    offered = inspect.signature(_log_source, eval_str=True).parameters
+    offered = dict(inspect.signature(_log_source, eval_str=True).parameters)
+    if named:
+        option = typer.Option("--data", metavar="FILE", help="The log, plain or gzipped.")
+        offered["file"] = offered["file"].replace(annotation=Annotated[Path, option])
     own = [parameter for name, parameter in signature.parameters.items() if name != "source"]
 
     @wraps(command)

@@ -29,12 +29,14 @@ _PARTS_OF_THE_SHORTEST: Final = 4
 class EvaluationParts(NamedTuple):
     """A log in three: what is learned, what decisions and calibrations are fitted on, what is measured.
 
-    ``settling_ms`` is how long after an event nothing may come until the session counts as over.
+    ``known`` is the first two together. ``settling_ms`` is how long after an event nothing may come until
+    the session counts as over.
     """
 
     training: Part
     validation: Part
     test: Part
+    known: Part
     settling_ms: int
 
 
@@ -55,6 +57,7 @@ def evaluation_parts(
         part_between(table, 0.0, train_until, timed=timed),
         part_between(table, train_until, test_from, timed=timed),
         part_between(table, test_from, 1.0, timed=timed),
+        part_between(table, 0.0, test_from, timed=timed),
         min(SESSION_GAP_MS, max(shortest_ms // _PARTS_OF_THE_SHORTEST, 1)) if timed else SESSION_GAP_MS,
     )
 
