@@ -1,12 +1,15 @@
 """How well the next item is predicted, by what a worker serves and by plain predictors, on the same pairs.
 
-Each seed trains with the product's defaults and nothing else. Only when all have been trained is the test
+Each seed trains with the product's defaults and nothing else; then the seeds' networks, session kNN and a
+Markov chain are made into an ensemble, whose weights are fitted on the validation part. Only then is the test
 file read: every event of its sessions but the last is a prefix, the next event's item is the target, and each
-pair counts once. The model answers as a worker would: one event at a time, from its windows and its index.
-Ends with one JSON line; recall and MRR are per cent, each the mean of the seeds.
+pair counts once. The models answer as a worker would: one event at a time, from their windows and indices.
+Ends with one JSON line; recall and MRR are per cent, those of the network the mean of the seeds.
 
-    python -m benchmarks.quality --train train.tsv --test test.tsv --format sessions
+With --validate no test file is read: the newest sessions of the training log are held back and asked instead.
+
     python -m benchmarks.quality --train train.tsv --test test.tsv --format sessions --seeds 3
+    python -m benchmarks.quality --train train.tsv --validate --format sessions
 """
 
 from __future__ import annotations
@@ -17,10 +20,10 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rich.console import Console
 
@@ -34,20 +37,25 @@ from model_store.artifacts import ModelStore
 from model_store.baselines import standard_baselines
 from model_store.evaluation import DEPTH
 from model_store.metrics import mrr_at, recall_at
+from model_store.parts import part_between
 from model_store.sequences import EventTable
 from model_store.serving import load_served_model
 from model_store.specification import ACTION_NAMES
 from model_store.training_settings import default_training_settings
 from producers.readers import FORMATS, LineCount, ReadEvent, read_log
 
+if TYPE_CHECKING:
+    from model_store.training_settings import TrainingSettings
+
 NETWORK: Final = "gru"
+ENSEMBLE: Final = "ensemble"
 BASELINES: Final = ("popular", "repeat", "markov")
 
 
 class Trained(NamedTuple):
-    """A version in the store, and how long its training took, evaluation beside it included."""
+    """A version in the store, and how long it took to make, evaluation beside it included."""
 
-    seed: int
+    name: str
     version: str
     train_s: float
 
@@ -56,25 +64,29 @@ def main() -> None:
     """Train, then measure, and print one JSON line."""
     arguments = _arguments()
     training = _table(arguments.train, arguments.format)
+    held: EventTable | None = None
+    if arguments.validate:
+        training, held = _held_back(training, arguments.format)
     with tempfile.TemporaryDirectory() as directory:
         store = ModelStore(Path(directory) / "models")
         trained = [_trained(training, arguments, store, seed) for seed in range(arguments.seeds)]
-        known, asked = Pairs.of(training), Pairs.of(_table(arguments.test, arguments.format))
+        ensemble = _ensemble(training, store, trained)
+        test = _table(arguments.test, arguments.format) if held is None else held
+        known, asked = Pairs.of(training), Pairs.of(test)
         runs = [_model_scores(store, each, asked) for each in trained]
-    scores = {name: statistics.mean(run[name] for run in runs) for name in runs[0] if name != "seed"}
+        models = {NETWORK: _means(runs), ENSEMBLE: _model_scores(store, ensemble, asked)}
     print(
         json.dumps(
             {
-                "recall_at_20": round(scores["recall_at_20"], 2),
-                "mrr_at_20": round(scores["mrr_at_20"], 2),
+                **{name: models[NETWORK][name] for name in ("recall_at_20", "mrr_at_20")},
                 "pairs": len(asked),
-                "train_s": round(scores["train_s"], 1),
+                "train_s": models[NETWORK]["train_s"],
                 "baselines": _baseline_scores(known, asked),
                 "model": NETWORK,
-                "models": {NETWORK: {name: round(value, 2) for name, value in scores.items()}},
+                "models": models,
                 "seeds": runs,
                 "train": arguments.train.name,
-                "test": arguments.test.name,
+                "test": "held back of the training log" if held is not None else arguments.test.name,
                 "machine": machine(),
             }
         )
@@ -84,7 +96,9 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--train", type=Path, required=True, metavar="FILE", help="log to learn from")
-    parser.add_argument("--test", type=Path, required=True, metavar="FILE", help="log to be asked about")
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--test", type=Path, metavar="FILE", help="log to be asked about")
+    asked.add_argument("--validate", action="store_true", help="ask about the newest of the training log")
     parser.add_argument("--format", choices=sorted(FORMATS), default="sessions", help="of both files")
     parser.add_argument("--seeds", type=int, default=1, help="trainings to take the mean of")
     arguments = parser.parse_args()
@@ -101,27 +115,63 @@ def _table(path: Path, format_name: str) -> EventTable:
     return table
 
 
+def _held_back(table: EventTable, format_name: str) -> tuple[EventTable, EventTable]:
+    """Return the log without its newest part, as large as a validation part, and that part's own events."""
+    from model_store.training import validation_share
+
+    timed = FORMATS[format_name].timed
+    until = 1 - validation_share(table, _settings(format_name, seed=0))
+    before = part_between(table, 0.0, until, timed=timed).table
+    after = part_between(table, until, 1.0, timed=timed)
+    return before, after.table.where(after.scored)
+
+
+def _settings(format_name: str, seed: int) -> TrainingSettings:
+    timed = FORMATS[format_name].timed
+    return default_training_settings(window_size=Settings().window_size, timed=timed, seed=seed)
+
+
 def _trained(table: EventTable, arguments: argparse.Namespace, store: ModelStore, seed: int) -> Trained:
     with importing_tensorflow():
         from model_store.training import train_table
 
-    settings = default_training_settings(
-        window_size=Settings().window_size, timed=FORMATS[arguments.format].timed, seed=seed
-    )
     _say(f"seed {seed}: training")
     begun_s = time.monotonic()
     with TrainingView(Console(stderr=True)) as view:
-        made = train_table(table, settings, store, NETWORK, view, work_directory=store.root / ".training")
-    return Trained(seed, made.version, time.monotonic() - begun_s)
+        made = train_table(
+            table,
+            _settings(arguments.format, seed),
+            store,
+            NETWORK,
+            view,
+            work_directory=store.root / ".training",
+        )
+    return Trained(NETWORK, made.version, time.monotonic() - begun_s)
 
 
-def _model_scores(store: ModelStore, trained: Trained, asked: Pairs) -> dict[str, Any]:
-    model = load_served_model(store, NETWORK, trained.version)
+def _ensemble(table: EventTable, store: ModelStore, networks: Sequence[Trained]) -> Trained:
+    """Make the ensemble of all networks; its training time is theirs and that of fitting the weights."""
+    from model_store.ensemble.making import make_ensemble
+
+    _say("making the ensemble")
     begun_s = time.monotonic()
-    measured = _scores(f"{NETWORK}, seed {trained.seed}", partial(model_ranks, model, asked))
+    named = [(network.name, network.version) for network in networks]
+    made = make_ensemble(table, store, ENSEMBLE, named, neighbours=True, followers=True)
+    _say(f"on the validation part: {made}")
+    spent_s = time.monotonic() - begun_s
+    return Trained(ENSEMBLE, made.version, sum(network.train_s for network in networks) + spent_s)
+
+
+def _model_scores(store: ModelStore, trained: Trained, asked: Pairs) -> dict[str, float]:
+    model = load_served_model(store, trained.name, trained.version)
+    begun_s = time.monotonic()
+    measured = _scores(f"{trained.name} {trained.version}", partial(model_ranks, model, asked))
     spent_us = (time.monotonic() - begun_s) * 1e6 / len(asked.table)
-    timings = {"train_s": round(trained.train_s, 1), "serve_us_per_event": round(spent_us, 1)}
-    return {"seed": trained.seed, **measured, **timings}
+    return {**measured, "train_s": round(trained.train_s, 1), "serve_us_per_event": round(spent_us, 1)}
+
+
+def _means(runs: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: round(statistics.mean(run[name] for run in runs), 2) for name in runs[0]}
 
 
 def _baseline_scores(known: Pairs, asked: Pairs) -> dict[str, dict[str, float]]:

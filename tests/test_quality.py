@@ -4,6 +4,8 @@ import numpy as np
 
 from benchmarks.support.next_items import Pairs, baseline_ranks, knn_ranks, model_ranks
 from model_store.baselines import Markov, Popular
+from model_store.lookback import lookback_of_windows
+from model_store.own_items import own_items, own_logits
 from model_store.recompute import states_of_windows
 from model_store.sequences import EventTable
 from model_store.serving import ServedModel
@@ -42,11 +44,18 @@ def rank_in_whole_windows(model: ServedModel, line: list[str], place: int, table
         window, _, _ = inserted(window, row.tobytes(), model.window_size)
     inputs = model.encoder.encode_window(rows_of(window))
     last = inputs.take(np.array([len(inputs.item) - 1]))
-    query = model.heads(states_of_windows(model, [window]), last).query
-    assert query is not None
-    cosines = model._item_vectors[1:] @ query[0]
-    best = np.argsort(-cosines, kind="stable")[:20] + 1
-    names = [model.encoder.items[index] for index in best]
+    heads = model.heads(states_of_windows(model, [window]), last)
+    assert heads.query is not None
+    assert heads.own is not None
+    own = own_logits(heads.own, own_items(*lookback_of_windows([window])))[0]
+    newest_first = list(dict.fromkeys(reversed(line[: place + 1])))
+    logits = dict(
+        zip(model.encoder.items, (14.0 * model._item_vectors @ heads.query[0]).tolist(), strict=True)
+    )
+    del logits[""]
+    for item, logit in zip(newest_first, own.tolist(), strict=False):
+        logits[item] = np.logaddexp(logits.get(item, -np.inf), logit)
+    names = sorted(logits, key=lambda item: -logits[item])[:20]
     return names.index(line[place + 1]) + 1 if line[place + 1] in names else 0
 
 
