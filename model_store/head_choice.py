@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from model_store.learner import Learner
 
 AS_LEARNED: Final = None
+_WITHOUT_A_LABEL: Final = 3  # of `CANDIDATES`: little of what the network learned, which nobody could check
 CANDIDATES: Final[tuple[Penalty | None, ...]] = (
     Penalty(None, 100.0),
     Penalty(None, 10.0),
@@ -61,7 +62,8 @@ def start_heads(learner: Learner, samples: Samples) -> None:
 def choose_heads(learner: Learner, samples: Samples, validation: Samples, most_events: int) -> Choice:
     """Set the fit of each head that is worth most on ``validation``; return its place in `CANDIDATES`.
 
-    The fits are made on ``samples``, which ``learner`` has learned.
+    The fits are made on ``samples``, which ``learner`` has learned. A head without any label on either side
+    is left out.
     """
     fitting = _rows(learner, samples, MOST_EVENTS)
     judging = _rows(learner, validation, most_events)
@@ -77,7 +79,7 @@ def choose_heads(learner: Learner, samples: Samples, validation: Samples, most_e
 def refit_heads(learner: Learner, samples: Samples, choice: Choice) -> None:
     """Make the chosen fits again on ``samples``, which ``learner`` has learned, and set them."""
     for head, rows in _rows(learner, samples, MOST_EVENTS).items():
-        penalty = CANDIDATES[choice[head]] if head in choice else AS_LEARNED
+        penalty = CANDIDATES[choice.get(head, _WITHOUT_A_LABEL)]
         if penalty is not AS_LEARNED:
             start = start_of(rows.truth, rows.known.shape[1])
             _set(learner, head, fitted(*rows, penalty, learner.specification.units, start))

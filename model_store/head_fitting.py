@@ -96,7 +96,7 @@ class SilenceTruth(NamedTuple):
     @property
     def outputs(self) -> int:
         """How many logits a head has."""
-        return self.ended.shape[1]
+        return int(self.ended.shape[1])
 
     def losses(self, logits: Floats) -> Floats:
         """Return the negative log likelihood of each silence [E], in nats; see `losses.mean_hazard_loss`."""

@@ -38,7 +38,10 @@ class Answers(NamedTuple):
 
 
 class Learner:
-    """Trains one network of ``specification`` on batches. One ``seed`` gives one start and the same draws."""
+    """Trains one network of ``specification`` on batches. One ``seed`` gives one start and the same draws.
+
+    A step lowers the sum of the losses, the next action's times ``action_weight``.
+    """
 
     def __init__(
         self,
@@ -49,9 +52,11 @@ class Learner:
         hidden_item_share: float,
         sample_size: int,
         seed: int,
+        action_weight: float = 1.0,
         together: Together = ALONE,
     ) -> None:
         self.specification = specification
+        self._action_weight = action_weight
         self._together = together
         self.network = build_network(specification, dropout, seed)
         self._hidden_item_share = hidden_item_share
@@ -176,7 +181,7 @@ class Learner:
                 hazard_loss = shares[3] * mean_hazard_loss(
                     outputs["hazard"], batch.gap_bin, batch.survived, batch.returned
                 )
-            total = catalogue_loss + own_loss + action_loss + hazard_loss
+            total = catalogue_loss + own_loss + self._action_weight * action_loss + hazard_loss
         trained = self.network.trainable_variables
         gradients, row_gradient = tape.gradient(
             total, (trained, table_rows), unconnected_gradients=tf.UnconnectedGradients.ZERO

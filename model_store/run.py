@@ -103,6 +103,7 @@ class Run:
             hidden_item_share=self._hidden_item_share(),
             sample_size=settings.negatives,
             seed=settings.seed,
+            action_weight=settings.action_weight,
             together=self._together,
         )
         samples = Samples.of(part, encoder, specification)

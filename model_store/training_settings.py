@@ -32,8 +32,10 @@ class TrainingSettings:
     training time, and the least of them if none is. ``batch_events`` None takes a 64th of the events, between
     64 and ``most_batch_events``: a small log needs more steps, a large one fuller batches.
     The learning rate is cut after an epoch that gains a smaller share of the loss than ``rate_cut_below``.
-    ``hidden_item_share`` is the share of items that training shows as unknown; None takes the share that was
-    unknown in the validation part, from 2 to 50 per cent. ``feature_groups`` are names of `features.groups`.
+    ``action_weight`` weighs the next action's loss beside those of the items and of the hazard, which are
+    larger and teach less of it. ``hidden_item_share`` is the share of items that training shows as unknown;
+    None takes the share that was unknown in the validation part, from 2 to 50 per cent. ``feature_groups``
+    are names of `features.groups`.
     Of a validation or test part with more than ``most_measured_events``, only the users that hold as many are
     measured, drawn at random, and the baselines beside it learn from ``most_baseline_events`` at most.
     ``cleaning`` are the rules by which the log, and then each live event, is cleaned; None cleans nothing.
@@ -52,6 +54,7 @@ class TrainingSettings:
     churn_horizon_ms: int | None = None
     dropout: float = 0.25
     hidden_item_share: float | None = None
+    action_weight: float = 5.0
     negatives: int = 4_096
     batch_events: int | None = None
     most_batch_events: int = 2_560
@@ -70,6 +73,7 @@ class TrainingSettings:
 # Sessions alone ask for a larger network; with times, a store keeps the state for every shopper. The early
 # cut of the rate ends a run on many sessions in minutes. What was measured stands in docs/models.md.
 _WITHOUT_TIMES: Final[dict[str, Any]] = {
+    "action_weight": 1.0,
     "units": 100,
     "item_dimensions": 100,
     "most_batch_events": 1_280,

@@ -23,7 +23,8 @@ def known_events(events: int = 400) -> np.ndarray:
 def some_actions(known: np.ndarray) -> np.ndarray:
     logits = known @ np.random.default_rng(1).normal(size=(known.shape[1], 3))
     noise = np.random.default_rng(2).gumbel(size=logits.shape)
-    return (logits + noise).argmax(axis=1).astype(np.int32)
+    actions: np.ndarray = (logits + noise).argmax(axis=1).astype(np.int32)
+    return actions
 
 
 def test_the_actions_head_is_a_ridge_penalised_logistic_regression() -> None:
