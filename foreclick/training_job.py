@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import os
+import sys
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from shutil import rmtree
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.table import Table
 
+from foreclick.errors import ForeclickError
 from foreclick.progress import Update, shown_progress
 from foreclick.quiet import importing_tensorflow
 from producers.readers import LineCount, ReadEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from foreclick.log_options import LogSource
     from foreclick.settings import Settings
     from model_store.checkpoint import EpochReport
+    from model_store.distribution import Together
     from model_store.evaluation import Scores
-    from model_store.sequences import EventTable
+    from model_store.tables import StoredTable
     from model_store.training_settings import TrainingSettings
 
 
@@ -33,20 +38,35 @@ class TrainingJob:
     work_directory: Path | None
     resume: bool
     promote: bool
+    processes: int = 1
 
 
 def run_training(source: LogSource, settings: Settings, job: TrainingJob) -> None:
-    """Train on ``source`` and publish the model. Raises ProducerError and ModelStoreError."""
+    """Train on ``source`` and publish the model. Raises ProducerError, ModelStoreError and ForeclickError.
+
+    The log's events are kept on disk meanwhile, in the work directory.
+    """
     from model_store.artifacts import ModelStore
 
     with importing_tensorflow():  # it takes seconds
+        from model_store.distribution import ALONE
+        from model_store.process_group import process_group
         from model_store.training import train_table
 
     console = Console()
-    table = _read(source, console)
     store = ModelStore(settings.model_store)
     work_directory = job.work_directory or settings.model_store / ".training" / settings.model_name
-    with TrainingView(console) as view:
+    with ExitStack() as stack:
+        table = stack.enter_context(stored_events(source, work_directory / "table", console))
+        _say_what_is_measured(len(table), job.training, console)
+        together: Together = ALONE
+        if job.processes > 1:
+            together = stack.enter_context(
+                process_group(
+                    job.processes, table, job.training, work_directory, resume=job.resume, died=_end
+                )
+            )
+        view = stack.enter_context(TrainingView(console))
         trained = train_table(
             table,
             job.training,
@@ -55,6 +75,7 @@ def run_training(source: LogSource, settings: Settings, job: TrainingJob) -> Non
             view,
             work_directory=work_directory,
             resume=job.resume,
+            together=together,
         )
     if trained.comparison.test is None:
         console.print("On the validation part, by a network that had not learned it:")
@@ -67,19 +88,52 @@ def run_training(source: LogSource, settings: Settings, job: TrainingJob) -> Non
     console.print(f"{trained.name} {trained.version}, {state}: {trained.directory}", soft_wrap=True)
 
 
-def _read(source: LogSource, console: Console) -> EventTable:
-    """Return the log's events, and say how many lines held none."""
-    from model_store.sequences import EventTable
+@contextmanager
+def stored_events(source: LogSource, directory: Path, console: Console) -> Iterator[StoredTable]:
+    """Keep the log's events in ``directory`` while the context lasts, and say how many lines held none.
+
+    Raises ProducerError where the log cannot be read, and `ForeclickError` where the disk has no room.
+    """
+    try:
+        yield _stored(source, directory, console)
+    finally:
+        rmtree(directory, ignore_errors=True)
+
+
+def _stored(source: LogSource, directory: Path, console: Console) -> StoredTable:
+    from model_store.tables import build_table
 
     count = LineCount()
     size_bytes = source.path.stat().st_size if source.path.is_file() else 0
-    with shown_progress("reading", size_bytes, console) as update:
-        lines = count.count(source.read(lambda done_bytes: update(done_bytes, f"{count.events:,} events")))
-        table = EventTable.from_events(line.event for line in lines if isinstance(line, ReadEvent))
+    try:
+        with shown_progress("reading", size_bytes, console) as update:
+            lines = count.count(
+                source.read(lambda done_bytes: update(done_bytes, f"{count.events:,} events"))
+            )
+            table = build_table((line.event for line in lines if isinstance(line, ReadEvent)), directory)
+    except OSError as error:
+        raise ForeclickError(
+            f"cannot keep the log's events in {directory}: {error.strerror or error}; "
+            "make room there, or name another --work-directory"
+        ) from error
     console.print(f"{count.lines:,} lines, {count.events:,} events")
     for reason, lines_rejected in count.rejected.most_common():
         console.print(f"  rejected {reason}: {lines_rejected:,}")
     return table
+
+
+def _say_what_is_measured(events: int, training: TrainingSettings, console: Console) -> None:
+    if events > training.most_measured_events:
+        console.print(
+            f"at most {training.most_measured_events:,} events of a part are measured, of users drawn at "
+            f"random, and the baselines learn from {training.most_baseline_events:,} at most"
+        )
+
+
+def _end(why: str) -> None:
+    """End this process at once: it may wait for another one for ever."""
+    print(why, file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 class TrainingView:

@@ -76,6 +76,9 @@ def train(
             rich_help_panel=_PARTS,
         ),
     ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Processes that learn together.", rich_help_panel=_NETWORK)
+    ] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     promote: Annotated[bool, typer.Option(help="Let workers serve the new version at once.")] = True,
 ) -> None:
@@ -108,4 +111,5 @@ def train(
         cleaning=None if clean is None else rules_for(source, clean),
         seed=seed,
     )
-    run_training(source, settings, TrainingJob(told, work_directory, resume=resume, promote=promote))
+    job = TrainingJob(told, work_directory, resume=resume, promote=promote, processes=processes)
+    run_training(source, settings, job)
