@@ -11,19 +11,24 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from model_store.features.seen import Seen
+from model_store.features.seen import Seen, counts_by_type
 from model_store.features.statistics import DAY_MS, WEEK_DAYS
 from model_store.lookback import LOOKBACK_EVENTS
 from model_store.windows import row_items, session_starts
-from producers.contract import EVENT_TYPES
+from producers.contract import EVENT_TYPES, EventType
 
 Column = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
+_CART, _REMOVE, _PURCHASE = (
+    EVENT_TYPES.index(kind) for kind in (EventType.CART, EventType.REMOVE_FROM_CART, EventType.PURCHASE)
+)
+_LOOKS: Final = [EVENT_TYPES.index(EventType.VIEW), EVENT_TYPES.index(EventType.SEARCH)]
+
 _THURSDAY: Final = 3  # the Unix epoch's weekday, Monday = 0
 _LOG_SECONDS_SCALE: Final = 0.2  # brings log(1 + seconds) of a minute to a month into 0.8 to 3
 _FURTHEST: Final = 4.0
-_LOG_COUNTS: Final = np.log2(np.arange(1, LOOKBACK_EVENTS + 2)).astype(np.float32)
+_LOG_COUNTS: Final = np.log2(np.arange(1, LOOKBACK_EVENTS + 3)).astype(np.float32)
 
 
 def no_previous(seen: Seen) -> Column:
@@ -84,11 +89,21 @@ def category_seen(seen: Seen) -> Column:
 
 def type_counts(seen: Seen) -> Column:
     """Logarithm of how often each type stands in the lookback, for the types of the training part."""
-    events, types = len(seen.rows), len(EVENT_TYPES) + 1
-    codes = np.where(seen.present, seen.past["event_type"], len(EVENT_TYPES))
-    flat = (codes + types * np.arange(events)[:, None]).reshape(-1)
-    counts = np.bincount(flat, minlength=events * types).reshape(events, types)
-    return _log_counts(counts[:, list(seen.statistics.event_types)])
+    return _log_counts(seen.type_counts[:, list(seen.statistics.event_types)])
+
+
+def cart_size(seen: Seen) -> Column:
+    """Logarithm of the carts less the removals and purchases, in the lookback and this event."""
+    counts = seen.type_counts + (seen.rows["event_type"][:, None] == np.arange(len(EVENT_TYPES)))
+    size = counts[:, _CART] - counts[:, _REMOVE] - counts[:, _PURCHASE]
+    return _log_counts(np.maximum(size, 0))
+
+
+def looks_in_a_row(seen: Seen) -> Column:
+    """Logarithm of how many views and searches the session ends with, this event included."""
+    looks = np.isin(seen.rows["event_type"], _LOOKS)
+    past = np.logical_and.accumulate(seen.in_session & np.isin(seen.past["event_type"], _LOOKS), axis=1)
+    return _log_counts(looks * (1 + np.count_nonzero(past, axis=1)))
 
 
 def log_gap(seen: Seen) -> Column:
@@ -110,6 +125,12 @@ def weekday(seen: Seen) -> Column:
 def session_position(seen: Seen) -> Column:
     """Logarithm of how many events of the session stand in the lookback."""
     return _log_counts(np.count_nonzero(seen.in_session, axis=1))
+
+
+def session_types(seen: Seen) -> Column:
+    """Logarithm of how often each type of the training part stands in the session in the lookback."""
+    counts = counts_by_type(seen.past["event_type"], seen.in_session)
+    return _log_counts(counts[:, list(seen.statistics.event_types)])
 
 
 def session_time(seen: Seen) -> Column:

@@ -23,10 +23,12 @@ GROUPS: Final = (
     Group("price", "behaviour", "the price"),
     Group("category_price", "behaviour", "the price against its category's"),
     Group("repeats", "behaviour", "how often and when the item and the category were there before"),
-    Group("counts", "behaviour", "how many events of each type came before"),
+    Group(
+        "counts", "behaviour", "how many events of each type came before, the cart, looks in a row"
+    ),
     Group("gap", "time", "the time since the event before"),
     Group("calendar", "time", "the hour and the weekday, UTC"),
-    Group("session", "time", "the place in the session and the time since it began"),
+    Group("session", "time", "the place in the session, its types so far, and the time since it began"),
     Group("context", "context", "the device and the source"),
 )
 GROUP_NAMES: Final = tuple(group.name for group in GROUPS)

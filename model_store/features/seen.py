@@ -9,13 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.windows import Rows, row_items, row_times_ms, session_starts
+from producers.contract import EVENT_TYPES
 
 if TYPE_CHECKING:
     from model_store.features.statistics import EncoderStatistics
     from model_store.lookback import Lookback
 
 Mask = npt.NDArray[np.bool_]
-Times = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.int64]
+
+
+def counts_by_type(types: npt.NDArray[np.uint8], counted: Mask) -> Ints:
+    """Return how often each type stands in ``types`` [B, L] where ``counted`` [B, L] is True: [B, types]."""
+    events, width = len(types), len(EVENT_TYPES) + 1
+    codes = np.where(counted, types, len(EVENT_TYPES)) + width * np.arange(events)[:, None]
+    return np.bincount(codes.reshape(-1), minlength=events * width).reshape(events, width)[:, :-1]
 
 
 class Seen:
@@ -51,7 +59,7 @@ class Seen:
         return self.past[:, 0]
 
     @cached_property
-    def previous_times_ms(self) -> Times:
+    def previous_times_ms(self) -> Ints:
         """The times [B] of `previous`, Unix milliseconds."""
         return row_times_ms(self.previous)
 
@@ -61,12 +69,12 @@ class Seen:
         return row_items(self.rows)
 
     @cached_property
-    def times_ms(self) -> Times:
+    def times_ms(self) -> Ints:
         """The event times [B], Unix milliseconds."""
         return row_times_ms(self.rows)
 
     @cached_property
-    def past_times_ms(self) -> Times:
+    def past_times_ms(self) -> Ints:
         """The event times of the past [B, L]."""
         return row_times_ms(self.past)
 
@@ -85,6 +93,11 @@ class Seen:
         items = self.items[:, None]
         same: Mask = (row_items(self.past) == items) & (items != 0) & self.present
         return same
+
+    @cached_property
+    def type_counts(self) -> Ints:
+        """How many rows of the past have each event type, [B, types]."""
+        return counts_by_type(self.past["event_type"], self.present)
 
     @cached_property
     def log_price(self) -> npt.NDArray[np.float32]:

@@ -17,6 +17,7 @@ from model_store.features.groups import checked_groups
 from model_store.features.seen import Seen
 from model_store.features.statistics import EncoderStatistics
 from model_store.lookback import LOOKBACK_EVENTS
+from producers.contract import EVENT_TYPES, EventType
 
 
 def _always(_: EncoderStatistics) -> bool:
@@ -29,6 +30,14 @@ def _priced(known: EncoderStatistics) -> bool:
 
 def _timed(known: EncoderStatistics) -> bool:
     return known.timed
+
+
+def _has_types(known: EncoderStatistics) -> bool:
+    return len(known.event_types) > 1
+
+
+def _types(known: EncoderStatistics) -> int:
+    return len(known.event_types)
 
 
 def _one(_: EncoderStatistics) -> int:
@@ -75,13 +84,27 @@ FEATURES: Final = (
         functions.type_counts,
         "counts",
         reads=LOOKBACK_EVENTS,
-        usable=lambda known: len(known.event_types) > 1,
-        width=lambda known: len(known.event_types),
+        usable=_has_types,
+        width=_types,
     ),
+    Feature(
+        functions.cart_size,
+        "counts",
+        reads=LOOKBACK_EVENTS,
+        usable=lambda known: EVENT_TYPES.index(EventType.CART) in known.event_types,
+    ),
+    Feature(functions.looks_in_a_row, "counts", reads=LOOKBACK_EVENTS, usable=_has_types),
     Feature(functions.log_gap, "gap", reads=1, usable=_timed),
     Feature(functions.hour, "calendar", usable=lambda known: known.daily, width=lambda _: 2),
     Feature(functions.weekday, "calendar", usable=lambda known: known.weekly, width=lambda _: 2),
     Feature(functions.session_position, "session", reads=LOOKBACK_EVENTS),
+    Feature(
+        functions.session_types,
+        "session",
+        reads=LOOKBACK_EVENTS,
+        usable=_has_types,
+        width=_types,
+    ),
     Feature(functions.session_time, "session", reads=LOOKBACK_EVENTS, usable=_timed),
     Feature(
         functions.device,

@@ -23,6 +23,7 @@ from producers.events import Event, EventType
 MONDAY_MS = 1_704_067_200_000  # 2024-01-01T00:00:00Z
 DAY_MS = 86_400_000
 LOOKBACK = 20
+REMOVE = EventType.REMOVE_FROM_CART
 TYPES = (EventType.VIEW, EventType.CART, EventType.PURCHASE)
 SHOP = (2.0, 0.5)
 KITCHEN = (1.0, 2.0)
@@ -56,6 +57,11 @@ def plain_features(window: list[Event]) -> dict[str, list[float]]:
         session += 1
     same = [place for place, one in enumerate(past, 1) if event.item_id and one.item_id == event.item_id]
     category = [one for one in past if event.category and one.category == event.category]
+    looks = 0
+    for one in [event, *past[:session]]:
+        if one.event_type not in (EventType.VIEW, EventType.SEARCH):
+            break
+        looks += 1
     moment = datetime.fromtimestamp(event.event_time_ms / 1000, UTC)
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     logarithm = None if event.price is None else float(np.float16(math.log1p(event.price)))
@@ -71,14 +77,24 @@ def plain_features(window: list[Event]) -> dict[str, list[float]]:
         "item_recency": [1 / same[0] if same else 0.0],
         "category_seen": [math.log2(1 + len(category))],
         "type_counts": [math.log2(1 + sum(one.event_type is kind for one in past)) for kind in TYPES],
+        "cart_size": [math.log2(1 + cart_size([event, *past]))],
+        "looks_in_a_row": [math.log2(1 + looks)],
         "log_gap": [seconds(event, past[0]) if past else 0.0],
         "hour": circle((moment - midnight).total_seconds() / 86_400),
         "weekday": circle(moment.weekday() / 7),
         "session_position": [math.log2(1 + session)],
+        "session_types": [
+            math.log2(1 + sum(one.event_type is kind for one in past[:session])) for kind in TYPES
+        ],
         "session_time": [seconds(event, [event, *past][session])],
         "device": [event.device == "phone", event.device == "tablet", event.device == "tv", not event.device],
         "source": [event.source == "advert", event.source == "email", event.source is None],
     }
+
+
+def cart_size(events: list[Event]) -> int:
+    types = [one.event_type for one in events]
+    return max(types.count(EventType.CART) - types.count(EventType.PURCHASE) - types.count(REMOVE), 0)
 
 
 def starts(later: Event, earlier: Event) -> bool:
@@ -107,7 +123,7 @@ def windows(draw: st.DrawFn, most: int = 24) -> list[Event]:
     events = []
     for number in range(draw(st.integers(1, most))):
         time_ms += draw(gaps)
-        kind = draw(st.sampled_from([*TYPES, EventType.SEARCH]))
+        kind = draw(st.sampled_from([*TYPES, EventType.SEARCH, REMOVE]))
         event = Event(
             event_id=f"{number}",
             user_id="ada",
