@@ -35,7 +35,7 @@ class Followers:
             one, other = item[:-distance], item[distance:]
             kept = (session[:-distance] == session[distance:]) & (one > 0) & (other > 0) & (one != other)
             if not kept.any():
-                break
+                continue
             counted = np.full(int(kept.sum()), 1.0 / distance)
             forward = coo_array((counted, (one[kept], other[kept])), shape=(items, items)).tocsr()
             total = total + forward + _BACKWARDS * forward.T

@@ -10,7 +10,7 @@ from model_store.lookback import lookback_of_windows
 from model_store.own_batch import OwnBatch, mixed_losses, own_batch_logits
 from model_store.own_items import OWN_EVENTS, OWN_OUTPUTS, OWN_RANKS, merged, own_items, own_logits
 from model_store.windows import item_fingerprint, pack_row
-from producers.events import EVENT_TYPES, Event
+from producers.events import EVENT_TYPES, Event, EventType
 
 HOUR_MS = 3_600_000
 
@@ -23,7 +23,7 @@ events = st.lists(
 )
 
 
-def window_of(made: list[tuple[str | None, str, int]]) -> list[Event]:
+def window_of(made: list[tuple[str | None, EventType, int]]) -> list[Event]:
     """Events whose gaps are given, oldest first."""
     at_ms, window = 1_700_000_000_000, []
     for number, (item, event_type, gap_ms) in enumerate(made):
@@ -38,7 +38,9 @@ def window_of(made: list[tuple[str | None, str, int]]) -> list[Event]:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(events, min_size=1, max_size=5))
-def test_own_items_are_the_distinct_ones_newest_first(made: list[list[tuple[str | None, str, int]]]) -> None:
+def test_own_items_are_the_distinct_ones_newest_first(
+    made: list[list[tuple[str | None, EventType, int]]],
+) -> None:
     windows = [window_of(one) for one in made]
     own = own_items(*lookback_of_windows([b"".join(map(pack_row, window)) for window in windows]))
     for row, window in enumerate(windows):
