@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from model_store.features.seen import Seen, counts_by_type
+from model_store.features.seen import Seen, counts_by_type, leading
 from model_store.features.statistics import DAY_MS, WEEK_DAYS
 from model_store.lookback import LOOKBACK_EVENTS
 from model_store.windows import row_items, session_starts
@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 _CART, _REMOVE, _PURCHASE = (
     EVENT_TYPES.index(kind) for kind in (EventType.CART, EventType.REMOVE_FROM_CART, EventType.PURCHASE)
 )
-_LOOKS: Final = [EVENT_TYPES.index(EventType.VIEW), EVENT_TYPES.index(EventType.SEARCH)]
+_LOOKS: Final = np.array([kind in (EventType.VIEW, EventType.SEARCH) for kind in EVENT_TYPES])
 
 _THURSDAY: Final = 3  # the Unix epoch's weekday, Monday = 0
 _LOG_SECONDS_SCALE: Final = 0.2  # brings log(1 + seconds) of a minute to a month into 0.8 to 3
@@ -101,9 +101,8 @@ def cart_size(seen: Seen) -> Column:
 
 def looks_in_a_row(seen: Seen) -> Column:
     """Logarithm of how many views and searches the session ends with, this event included."""
-    looks = np.isin(seen.rows["event_type"], _LOOKS)
-    past = np.logical_and.accumulate(seen.in_session & np.isin(seen.past["event_type"], _LOOKS), axis=1)
-    return _log_counts(looks * (1 + np.count_nonzero(past, axis=1)))
+    before = np.minimum(leading(_LOOKS[seen.past["event_type"]]), seen.session_length)
+    return _log_counts(_LOOKS[seen.rows["event_type"]] * (1 + before))
 
 
 def log_gap(seen: Seen) -> Column:
@@ -124,7 +123,7 @@ def weekday(seen: Seen) -> Column:
 
 def session_position(seen: Seen) -> Column:
     """Logarithm of how many events of the session stand in the lookback."""
-    return _log_counts(np.count_nonzero(seen.in_session, axis=1))
+    return _log_counts(seen.session_length)
 
 
 def session_types(seen: Seen) -> Column:
@@ -135,9 +134,9 @@ def session_types(seen: Seen) -> Column:
 
 def session_time(seen: Seen) -> Column:
     """A fifth of log(1 + seconds since the first event of the session in the lookback)."""
-    times_ms = seen.times_ms
-    first_ms = np.where(seen.in_session, seen.past_times_ms, times_ms[:, None]).min(axis=1)
-    return _log_seconds(times_ms - first_ms)
+    length = seen.session_length
+    first_ms = seen.past_times_ms[np.arange(len(length)), length - 1]
+    return _log_seconds(np.where(length > 0, seen.times_ms - first_ms, 0))
 
 
 def device(seen: Seen) -> Column:

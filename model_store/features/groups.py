@@ -23,9 +23,7 @@ GROUPS: Final = (
     Group("price", "behaviour", "the price"),
     Group("category_price", "behaviour", "the price against its category's"),
     Group("repeats", "behaviour", "how often and when the item and the category were there before"),
-    Group(
-        "counts", "behaviour", "how many events of each type came before, the cart, looks in a row"
-    ),
+    Group("counts", "behaviour", "how many events of each type came before, the cart, looks in a row"),
     Group("gap", "time", "the time since the event before"),
     Group("calendar", "time", "the hour and the weekday, UTC"),
     Group("session", "time", "the place in the session, its types so far, and the time since it began"),

@@ -26,6 +26,11 @@ def counts_by_type(types: npt.NDArray[np.uint8], counted: Mask) -> Ints:
     return np.bincount(codes.reshape(-1), minlength=events * width).reshape(events, width)[:, :-1]
 
 
+def leading(marked: Mask) -> Ints:
+    """Return how many columns [B] of ``marked`` [B, L] are True before the first that is not."""
+    return np.where(marked.all(axis=1), marked.shape[1], marked.argmin(axis=1))
+
+
 class Seen:
     """B events with their pasts of L rows. Each part is worked out once, when it is asked for.
 
@@ -79,13 +84,18 @@ class Seen:
         return row_times_ms(self.past)
 
     @cached_property
-    def in_session(self) -> Mask:
-        """Tell [B, L] which rows of the past belong to the event's own session."""
+    def session_length(self) -> Ints:
+        """How many rows of the past [B] belong to the event's own session."""
         sessions, past_sessions = self.rows["session"], self.past["session"]
         later_times = np.concatenate([self.times_ms[:, None], self.past_times_ms[:, :-1]], axis=1)
         later_sessions = np.concatenate([sessions[:, None], past_sessions[:, :-1]], axis=1)
         starts = session_starts(later_times, later_sessions, self.past_times_ms, past_sessions)
-        return np.logical_and.accumulate(self.present & ~starts, axis=1)
+        return leading(self.present & ~starts)
+
+    @cached_property
+    def in_session(self) -> Mask:
+        """Tell [B, L] which rows of the past belong to the event's own session."""
+        return np.arange(self.present.shape[1]) < self.session_length[:, None]
 
     @cached_property
     def same_item(self) -> Mask:
