@@ -14,13 +14,13 @@ arXiv:1704.04368) and, for sessions, from RepeatNet (Ren et al. 2019, arXiv:1812
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from model_store.lookback import Lookback
-from model_store.windows import Rows, row_items, starts_session
+from model_store.windows import Rows, row_items, row_times_ms, session_starts
 from producers.events import EVENT_TYPES
 
 OWN_EVENTS: Final = 20
@@ -56,24 +56,36 @@ def own_items(rows: Rows, lookback: Lookback) -> OwnItems:
     present = lookback.present[:, :depth]
     depth = int(present.sum(axis=1).max(initial=0))
     past = lookback.rows[:, :depth]
-    events = np.concatenate([rows[:, None], past], axis=1)  # [B, depth + 1], newest first
-    items = row_items(events)
+    items = _newest_first(row_items(rows), row_items(past))  # [B, depth + 1]
     items[:, 1:][~present[:, :depth]] = 0
     equal = items[:, :, None] == items[:, None, :]  # [B, depth + 1, depth + 1]
     earlier = np.tri(depth + 1, k=-1, dtype=np.bool_)
     newest = (items != 0) & ~(equal & earlier).any(axis=2)
     together = np.ones(items.shape, np.float32)
     if depth:
-        begins = starts_session(events[:, :-1], past)
+        times_ms = _newest_first(row_times_ms(rows), row_times_ms(past))
+        sessions = _newest_first(rows["session"], past["session"])
+        begins = session_starts(times_ms[:, :-1], sessions[:, :-1], times_ms[:, 1:], sessions[:, 1:])
         together[:, 1:] = np.cumsum(begins, axis=1) == 0
-    order = np.argsort(~newest, axis=1, kind="stable")[:, : max(int(newest.sum(axis=1).max(initial=0)), 1)]
-    kept = np.take_along_axis(newest, order, axis=1)
-    return OwnItems(
-        np.take_along_axis(items, order, axis=1) * kept,
-        np.log(np.take_along_axis(equal.sum(axis=2), order, axis=1)).astype(np.float32) * kept,
-        np.take_along_axis(together, order, axis=1) * kept,
-        np.take_along_axis(events["event_type"].astype(np.int32), order, axis=1) * kept,
+    rank = np.cumsum(newest, axis=1) - 1
+    row, place = np.nonzero(newest)
+    at = (row, rank[row, place])
+    shape = (len(rows), max(int(rank[:, -1].max(initial=0)) + 1, 1))
+    own = OwnItems(
+        np.zeros(shape, np.uint64),
+        np.zeros(shape, np.float32),
+        np.zeros(shape, np.float32),
+        np.zeros(shape, np.int32),
     )
+    own.items[at] = items[row, place]
+    own.log_count[at] = np.log(equal[row, place].sum(axis=1))
+    own.same_session[at] = together[row, place]
+    own.event_type[at] = _newest_first(rows["event_type"], past["event_type"])[row, place]
+    return own
+
+
+def _newest_first(now: npt.NDArray[Any], before: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.concatenate([now[:, None], before], axis=1)
 
 
 def own_logits(outputs: Floats, own: OwnItems) -> Floats:
@@ -95,10 +107,11 @@ def merged(
     ``found`` and ``scores`` [B, K] are the catalogue's ``k`` best, or all if it holds fewer; ``own`` and
     ``own_scores`` [B, M] the own items with their whole logits, 0 and -inf where there is none. An own item's
     logit is never below what the catalogue gives it, so no other item can be among the ``k`` best that is not
-    among the catalogue's. Where fewer are left than k', the last are 0 with -inf.
+    among the catalogue's. Of equal ones the catalogue's stand first. Where fewer are left than k', the last
+    are 0 with -inf.
     """
     repeated = (found[:, :, None] == own[:, None, :]).any(axis=2)
     items = np.concatenate([np.where(repeated, 0, found), own], axis=1)
     totals = np.concatenate([np.where(repeated, np.float32(-np.inf), scores), own_scores], axis=1)
-    order = np.lexsort((items, -totals), axis=1)[:, :k]
+    order = np.argsort(-totals, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(items, order, axis=1), np.take_along_axis(totals, order, axis=1)
