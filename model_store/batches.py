@@ -84,7 +84,8 @@ def part_of(batch: Batch, number: int, parts: int) -> BatchPart:
         next_item=batch.next_item[asked],
         own=batch.own.take(asked),
     )
-    return BatchPart(part, asked, _weights(part) / np.maximum(_weights(batch), 1))
+    shares = _weights(part) / np.maximum(_weights(batch), 1)
+    return BatchPart(part, asked, shares.astype(np.float32))
 
 
 def _weights(batch: Batch) -> npt.NDArray[np.float32]:
