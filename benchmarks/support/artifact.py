@@ -22,8 +22,10 @@ CLUSTER_SPREAD = 0.4
 DAY_MS = 86_400_000
 
 
-def write_model(root: Path, workload: Workload, *, units: int, window_size: int, name: str = "gru") -> str:
-    """Write a GRU over the whole catalogue of ``workload``, promote it, and return its version.
+def write_model(
+    root: Path, workload: Workload, *, units: int, window_size: int, name: str = "gru", network: str = "gru"
+) -> str:
+    """Write a ``network`` over the whole catalogue of ``workload``, promote it, and return its version.
 
     Item vectors lie in clusters, as learned ones do: an index over vectors without any structure would
     measure nothing that occurs.
@@ -34,19 +36,19 @@ def write_model(root: Path, workload: Workload, *, units: int, window_size: int,
     encoder = _encoder(workload)
     specification = specify(
         encoder,
-        network="gru",
+        network=network,
         units=units,
         item_dimensions=units,
         window_size=window_size,
         churn_horizon_ms=7 * DAY_MS,
     )
     vectors = clustered_vectors(len(encoder.items), units)
-    network = build_network(specification, 0.0, seed=1)
+    built = build_network(specification, 0.0, seed=1)
     store = ModelStore(root)
     with store.writing(name) as writing:
         encoder.save(writing.directory)
-        save_network(writing.directory, specification, serving_weights(specification, network, vectors))
-        build_saved_model(specification, network, vectors).save(writing.directory / KERAS_FILE)
+        save_network(writing.directory, specification, serving_weights(specification, built, vectors))
+        build_saved_model(specification, built, vectors).save(writing.directory / KERAS_FILE)
         save_item_index(writing.directory, build_item_index(vectors))
     store.promote(name, writing.version)
     return writing.version

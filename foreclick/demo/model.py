@@ -38,7 +38,8 @@ def train_demo_model(
 ) -> DemoModel:
     """Train on the first 60 % of the log's time, in ``directory``, and promote the model.
 
-    ``network`` None is the default one. Raises `TrainingError` when the log cannot teach a model.
+    ``network`` None is the default one; another gives its name to the model. Raises `TrainingError` when the
+    log cannot teach a model.
     """
     with importing_tensorflow():  # it takes seconds
         from model_store.training import train
@@ -54,7 +55,7 @@ def train_demo_model(
             network=network,
         ),
         store,
-        settings.model_name,
+        network or settings.model_name,
         _Lines(view),
         work_directory=directory / "training",
     )
