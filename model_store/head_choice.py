@@ -22,12 +22,14 @@ from model_store.head_fitting import (
     start_of,
 )
 from model_store.networks.heads import KNOWN_OUTPUT
+from model_store.own_items import OWN_RANKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from model_store.batches import Batch, Samples
     from model_store.learner import Learner
+    from model_store.specification import NetworkSpecification
 
 AS_LEARNED: Final = None
 _WITHOUT_A_LABEL: Final = 3  # of `CANDIDATES`: little of what the network learned, which nobody could check
@@ -47,16 +49,45 @@ Choice = dict[str, int]
 
 
 class _Rows(NamedTuple):
-    """What a head reads behind some events [E, N], and what it should have said there."""
+    """What a head reads behind some events [E, N], what it should have said, and the events' windows [E]."""
 
     known: np.ndarray
     truth: Truth
+    window: np.ndarray
 
 
 def start_heads(learner: Learner, samples: Samples) -> None:
-    """Let the heads start from what happens on the whole, whatever they read."""
+    """Let the heads start from what happens on the whole, whatever they read.
+
+    A small log has too few steps to bring them there.
+    """
     for head, rows in _rows(learner, samples, MOST_EVENTS).items():
         _set(learner, head, start_of(rows.truth, learner.specification.known_dimensions))
+    if learner.specification.own_items:
+        layer = learner.network.get_layer("own")
+        kernel, bias = layer.get_weights()
+        bias[:OWN_RANKS] = _own_start(samples.sampled(MOST_EVENTS), learner.specification)
+        layer.set_weights([kernel, bias])
+
+
+def _own_start(samples: Samples, specification: NetworkSpecification) -> np.ndarray:
+    """Return the logit of an own item at each rank at which it is next as often as in ``samples``.
+
+    Beside it stands a catalogue of random unit vectors, whose sum of exp(scale * cosine) is about
+    V exp(scale^2 / 2 D).
+    """
+    held, followed = np.zeros(OWN_RANKS), np.zeros(OWN_RANKS)
+    asked, elsewhere = 1.0, 0.5
+    for batch in samples.in_order(_BATCH_EVENTS):
+        ranks = np.minimum(np.arange(batch.own.present.shape[1]), OWN_RANKS - 1)
+        np.add.at(held, ranks, batch.own.present.sum(axis=0))
+        np.add.at(followed, ranks, batch.own.is_next.sum(axis=0))
+        asked += len(batch.own.is_next)
+        elsewhere += np.count_nonzero(~batch.own.is_next.any(axis=1))
+    catalogue = np.log(max(specification.item_count - 1, 1))
+    catalogue += specification.item_logit_scale**2 / (2 * specification.item_dimensions)
+    start: np.ndarray = np.log((followed + 0.5) / (held + 1)) - np.log(elsewhere / asked) + catalogue
+    return start.astype(np.float32)
 
 
 def choose_heads(learner: Learner, samples: Samples, validation: Samples, most_events: int) -> Choice:
@@ -70,8 +101,8 @@ def choose_heads(learner: Learner, samples: Samples, validation: Samples, most_e
     choice = {}
     for head in fitting.keys() & judging.keys():
         fits = _fits(learner, head, fitting[head])
-        known, truth = judging[head]
-        choice[head] = first_clearly_better([truth.losses(fit(known)) for fit in fits])
+        known, truth, window = judging[head]
+        choice[head] = first_clearly_better([truth.losses(fit(known)) for fit in fits], window)
         _set(learner, head, fits[choice[head]])
     return choice
 
@@ -82,18 +113,20 @@ def refit_heads(learner: Learner, samples: Samples, choice: Choice) -> None:
         penalty = CANDIDATES[choice.get(head, _WITHOUT_A_LABEL)]
         if penalty is not AS_LEARNED:
             start = start_of(rows.truth, rows.known.shape[1])
-            _set(learner, head, fitted(*rows, penalty, learner.specification.units, start))
+            units = learner.specification.units
+            _set(learner, head, fitted(rows.known, rows.truth, penalty, units, start))
 
 
 def _fits(learner: Learner, head: str, rows: _Rows) -> list[Affine]:
     """Return the head of each of `CANDIDATES`; each fit starts where the one before it ended."""
     fits: list[Affine] = []
+    units = learner.specification.units
     last = start_of(rows.truth, rows.known.shape[1])
     for penalty in CANDIDATES:
         if penalty is AS_LEARNED:
             last = Affine(*(each.astype(float) for each in learner.network.get_layer(head).get_weights()))
         else:
-            last = fitted(*rows, penalty, learner.specification.units, last)
+            last = fitted(rows.known, rows.truth, penalty, units, last)
         fits.append(last)
     return fits
 
@@ -104,6 +137,7 @@ def _rows(learner: Learner, samples: Samples, most_events: int) -> dict[str, _Ro
     if not parts:
         return {}
     known = np.concatenate([known for known, _ in parts]).astype(float)
+    window = _windows([batch for _, batch in parts])
     action, bins, survived, returned = (
         np.concatenate([getattr(batch, name) for _, batch in parts])
         for name in ("next_action", "gap_bin", "survived", "returned")
@@ -112,10 +146,12 @@ def _rows(learner: Learner, samples: Samples, most_events: int) -> dict[str, _Ro
     said = action >= 0
     rows = {}
     if said.any():
-        rows["action"] = _Rows(known[said], ActionTruth(action[said], len(specification.action_names)))
+        rows["action"] = _Rows(
+            known[said], ActionTruth(action[said], len(specification.action_names)), window[said]
+        )
     if specification.hazard_edges_ms:
         count = len(specification.hazard_edges_ms)
-        rows["hazard"] = _Rows(known, SilenceTruth.of(bins, survived, returned, count))
+        rows["hazard"] = _Rows(known, SilenceTruth.of(bins, survived, returned, count), window)
     return rows
 
 
@@ -135,6 +171,16 @@ def _known(learner: Learner, samples: Samples) -> Iterator[tuple[np.ndarray, Bat
             training=False,
         ).numpy()
         yield known.reshape(-1, known.shape[-1])[batch.scored], batch
+
+
+def _windows(batches: list[Batch]) -> np.ndarray:
+    """Return the number of the window of each scored event of ``batches``, one after another."""
+    ends = np.cumsum([len(batch.item) for batch in batches])
+    numbers = [
+        batch.scored // batch.item.shape[1] + end - len(batch.item)
+        for batch, end in zip(batches, ends, strict=True)
+    ]
+    return np.concatenate(numbers)
 
 
 def _set(learner: Learner, head: str, fit: Affine) -> None:

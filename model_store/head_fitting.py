@@ -151,17 +151,20 @@ def fitted(known: Floats, truth: Truth, penalty: Penalty, units: int, start: Aff
     return Affine(kernel, weights[-1])
 
 
-def first_clearly_better(losses: list[Floats]) -> int:
+def first_clearly_better(losses: list[Floats], window: npt.NDArray[np.int64]) -> int:
     """Return the place of one of some predictors, the plainest first, by their losses [E] on the same events.
 
     A later one is taken only when its mean loss is lower than that of the one taken so far by more than one
-    standard error of their difference: few events cannot tell a rich model from a lucky one.
+    standard error of their difference: few events cannot tell a rich model from a lucky one. Events of one
+    ``window`` [E] resemble one another, so the error is that of independent windows.
     """
     chosen = 0
     for place in range(1, len(losses)):
         gain = losses[chosen] - losses[place]
-        error = gain.std() / max(len(gain), 1) ** 0.5 if len(gain) else 0.0
-        if len(gain) and gain.mean() > error:
+        if not len(gain):
+            continue
+        of_windows = np.bincount(window, gain - gain.mean())
+        if gain.sum() > (of_windows**2).sum() ** 0.5:
             chosen = place
     return chosen
 

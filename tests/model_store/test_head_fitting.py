@@ -91,7 +91,15 @@ def test_a_rich_head_is_taken_only_when_it_is_clearly_better() -> None:
     plain = np.array([1.0, 1.0, 1.0, 1.0])
     lucky = np.array([2.0, 2.0, 0.0, -0.4])  # better by 0.1, its differences scatter by about 1
     better = plain - 0.2
-    assert first_clearly_better([plain, lucky]) == 0
-    assert first_clearly_better([plain, lucky, better]) == 2
-    assert first_clearly_better([plain, better, plain]) == 1
-    assert first_clearly_better([np.empty(0), np.empty(0)]) == 0
+    windows = np.arange(4)
+    assert first_clearly_better([plain, lucky], windows) == 0
+    assert first_clearly_better([plain, lucky, better], windows) == 2
+    assert first_clearly_better([plain, better, plain], windows) == 1
+    assert first_clearly_better([np.empty(0), np.empty(0)], windows[:0]) == 0
+
+
+def test_events_of_one_window_count_as_one() -> None:
+    plain = np.ones(8)
+    seldom = np.array([0.0, 0.0, 0.0, 0.0, 1.4, 1.4, 1.4, 1.4])  # better in one half, worse in the other
+    assert first_clearly_better([plain, seldom], np.arange(8)) == 1  # 2.4 in all, beyond an error of 2.0
+    assert first_clearly_better([plain, seldom], np.repeat([0, 1], 4)) == 0  # but within one of 4.0

@@ -14,7 +14,7 @@ from model_store.evaluation import MODEL
 from model_store.sequences import EventTable
 from model_store.serving import load_served_model
 from model_store.specification import KERAS_FILE
-from model_store.training import TrainedModel, train, validation_share
+from model_store.training import TrainedModel, split_settings, train, validation_share
 from model_store.training_settings import TrainingSettings, default_training_settings
 from model_store.windows import EVENT_ROW
 from producers.events import Event, EventType
@@ -173,12 +173,26 @@ def test_a_log_that_teaches_nothing_is_refused(tmp_path: Path, events: list[Even
         [event(0, minute, "a") for minute in range(60)],
         [event(0, minute, None, EventType.SEARCH) for minute in range(60)],
         [event(minute, 0.001 * minute, f"{minute}") for minute in range(60)],
+        [event(minute % 6, minute, "abcd"[minute % 4]) for minute in range(90)],
+        [event(minute % 6, 0.1 * minute, "abcd"[minute % 4]) for minute in range(60)],
     ],
-    ids=["one user, one item", "searches only", "nobody comes twice"],
+    ids=["one user, one item", "searches only", "nobody comes twice", "views only", "no known end"],
 )
 def test_a_dull_log_gives_a_finite_model(tmp_path: Path, events: list[Event]) -> None:
     weights = weights_of(trained(events, replace(SMALL, refit=False), tmp_path))
     assert all(np.isfinite(values).all() for values in weights.values())
+
+
+def test_the_order_of_the_lines_changes_nothing() -> None:
+    events = round_trips(20)
+    forward, backward = (
+        split_settings(EventTable.from_events(each), SMALL) for each in (events, events[::-1])
+    )
+    for ahead, behind in zip(forward[:3], backward[:3], strict=True):
+        assert sorted(row.tobytes() for row in ahead.table.rows) == sorted(
+            row.tobytes() for row in behind.table.rows
+        )
+        assert ahead.until_ms == behind.until_ms
 
 
 def test_without_times_there_is_no_hazard(tmp_path: Path) -> None:
