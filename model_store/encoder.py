@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.chunks import stretches
+from model_store.churn.visits import VISIT_LOOKBACK, visit_statistics
 from model_store.cleaning.pipeline import Cleaning, load_cleaning
 from model_store.errors import FileAbsentError, FileCorruptError
 from model_store.features.groups import DEFAULT_GROUPS
@@ -37,12 +38,16 @@ _STATISTICS_EVENTS: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a network reads of each event: three indices, int32 [...], and ``numeric`` float32 [..., F]."""
+    """What a network reads of each event: three indices, int32 [...], and ``numeric`` float32 [..., F].
+
+    ``visits`` float32 [..., S] are the `visit_statistics` of a model that corrects its hazard by them.
+    """
 
     item: npt.NDArray[np.int32]
     event_type: npt.NDArray[np.int32]
     category: npt.NDArray[np.int32]
     numeric: npt.NDArray[np.float32]
+    visits: npt.NDArray[np.float32] | None = None
 
     def take(self, indices: npt.NDArray[np.int64]) -> Inputs:
         """Return the inputs at ``indices`` (int64 of any shape) of the first axis."""
@@ -51,6 +56,7 @@ class Inputs:
             event_type=self.event_type[indices],
             category=self.category[indices],
             numeric=self.numeric[indices],
+            visits=None if self.visits is None else self.visits[indices],
         )
 
 
@@ -89,6 +95,7 @@ class Encoder:
         self.features = tuple(features_of(DEFAULT_GROUPS, statistics) if features is None else features)
         self.places = _places(self.features, statistics)
         self.lookback_events = max((feature.reads for feature in self.features), default=0)
+        self._tells_visits = False
         prices = statistics.category_prices or ((statistics.log_price_mean, statistics.log_price_deviation),)
         self._category_prices = np.array(prices, np.float32)
         self._items = Lookup([item_fingerprint(item) for item in self.items[1:]])
@@ -126,6 +133,11 @@ class Encoder:
         """How many numbers ``Inputs.numeric`` holds of an event."""
         return sum(place.stop - place.start for place in self.places.values())
 
+    def tell_visits(self) -> None:
+        """Let inputs carry the visit statistics from now on."""
+        self._tells_visits = True
+        self.lookback_events = max(self.lookback_events, VISIT_LOOKBACK)
+
     def encode(self, rows: Rows, lookback: Lookback) -> Inputs:
         """Return the inputs of ``rows`` [B], each with its past in ``lookback`` [B, L].
 
@@ -147,6 +159,7 @@ class Encoder:
             event_type=rows["event_type"].astype(np.int32),
             category=category,
             numeric=numeric,
+            visits=visit_statistics(rows, past) if self._tells_visits else None,
         )
 
     def encode_window(self, rows: Rows) -> Inputs:

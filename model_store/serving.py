@@ -8,13 +8,15 @@ A `ServedModel` holds no state of any user and changes nothing that is handed to
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import faiss
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from model_store.churn.correction import ChurnCorrection
 from model_store.cleaning.pipeline import cleaning_files
 from model_store.encoder import ENCODER_FILE, Encoder, Inputs
 from model_store.errors import FileCorruptError
@@ -24,6 +26,7 @@ from model_store.recurrent_body import RecurrentBody
 from model_store.served_heads import Heads, served_heads
 from model_store.session_purchase import SessionPurchase, feature_count
 from model_store.specification import (
+    ENSEMBLE_FILE,
     KERAS_FILE,
     NETWORK_FILE,
     NetworkSpecification,
@@ -42,7 +45,6 @@ if TYPE_CHECKING:
 
     from model_store.artifacts import ModelStore
 
-ENSEMBLE_FILE: Final = "ensemble.json"
 
 
 class ServedModel:
@@ -59,6 +61,7 @@ class ServedModel:
         index: ItemIndex,
         window_body: WindowBody | None = None,
         session_purchase: SessionPurchase | None = None,
+        churn: ChurnCorrection | None = None,
     ) -> None:
         """Take the parts of an artifact. ``fingerprint``, 32 bits, tells apart models whose states differ.
 
@@ -76,6 +79,9 @@ class ServedModel:
         self._cell_body = RecurrentBody(specification, weights) if specification.recurrent else None
         self._window_body = window_body
         self.session_purchase = session_purchase
+        self._churn = churn
+        if churn is not None:
+            encoder.tell_visits()
         self._item_scale = np.float32(specification.item_logit_scale)
         self._item_vectors = weights["item_vectors"]
         self._heads = served_heads(specification, weights)
@@ -122,7 +128,10 @@ class ServedModel:
         ``state`` is float32[batch, at least units], the hidden vector first: the states of a recurrent model,
         or what `behind_windows` gives.
         """
-        return self._heads(state[:, : self.specification.units], inputs)
+        heads = self._heads(state[:, : self.specification.units], inputs)
+        if self._churn is None or heads.hazard is None or inputs.visits is None:
+            return heads
+        return replace(heads, hazard=self._churn(heads.hazard, inputs.visits))
 
     def purchase_in_session(self, heads: Heads, inputs: Inputs) -> Floats | None:
         """Return P(a purchase comes later in the session), float32[batch]; None if the model does not say."""
@@ -228,7 +237,9 @@ def served_model_in(directory: Path, name: str, version: str, *, exact: bool = F
     body = _window_body(directory, specification, encoder)
     purchase = SessionPurchase.load(directory, feature_count(specification))
     fingerprint = _fingerprint(directory, specification, weights)
-    return ServedModel(name, version, fingerprint, specification, weights, encoder, index, body, purchase)
+    churn = ChurnCorrection.load(directory, len(specification.hazard_edges_ms))
+    parts = (specification, weights, encoder, index, body, purchase, churn)
+    return ServedModel(name, version, fingerprint, *parts)
 
 
 def _window_body(directory: Path, specification: NetworkSpecification, encoder: Encoder) -> WindowBody | None:

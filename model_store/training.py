@@ -8,7 +8,7 @@ training part for the epochs, and at the rates, that the search found best. The 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,6 +18,7 @@ import xxhash
 from model_store.batches import Samples
 from model_store.checkpoint import Checkpoint, Course
 from model_store.chunks import stretches
+from model_store.churn.fitting import fit_churn
 from model_store.cleaning.tables import clean_table
 from model_store.distribution import ALONE
 from model_store.errors import TrainingError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from model_store.artifacts import ModelStore
+    from model_store.churn.cutoffs import ChurnScores
     from model_store.cleaning.pipeline import Cleaning
     from model_store.distribution import Together
     from model_store.parts import Part
@@ -52,11 +54,13 @@ class Comparison:
     """Measures by predictor, the network's under `evaluation.MODEL` beside the baselines'.
 
     On ``validation`` the network and the baselines have learned the fitting part only; on ``test``, which
-    is None where the log has no such part, the whole training part.
+    is None where the log has no such part, the whole training part. ``churn`` are the measures of the
+    hazard on the validation part, as the network gives it and corrected.
     """
 
     validation: dict[str, Scores]
     test: dict[str, Scores] | None
+    churn: dict[str, ChurnScores | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ def train_table(
         if settings.refit and checkpoint.searched.is_dir():
             shutil.copytree(checkpoint.searched, writing.directory / SEARCHED_DIRECTORY)
         _add_session_purchase(writing.directory, sampled_by_user(split.whole, settings.most_measured_events))
+        comparison = replace(comparison, churn=_add_churn(writing.directory, split, refit=settings.refit))
         _write_json(writing.directory / TRAINING_FILE, {"settings": settings, "course": course})
         _write_json(writing.directory / METRICS_FILE, comparison)
     checkpoint.remove()
@@ -201,6 +206,22 @@ def _add_session_purchase(directory: Path, training: Part) -> None:
     fitted = fit_session_purchase(served_model_in(directory, "", ""), training)
     if fitted is not None:
         fitted.save(directory)
+
+
+def _add_churn(directory: Path, split: Split, *, refit: bool) -> dict[str, ChurnScores | None] | None:
+    """Fit the hazard's correction by a network that has not learned the validation part; return its worth.
+
+    After a refit that is the searched one, which a model that is not recurrent does not keep.
+    """
+    before = directory / SEARCHED_DIRECTORY if refit else directory
+    if not before.is_dir():
+        return None
+    fitted = fit_churn(served_model_in(before, "", ""), split.fitting, split.validation, split.whole)
+    if fitted is None:
+        return None
+    if fitted.correction is not None:
+        fitted.correction.save(directory)
+    return fitted.scores
 
 
 def _write_json(path: Path, content: object) -> None:

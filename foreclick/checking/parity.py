@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from foreclick.checking.churn_correction import HazardCorrector
 from foreclick.checking.keras_model import SavedModel
 from foreclick.checking.own_items import own_logit
 from foreclick.checking.topics import SourcePosition
@@ -54,7 +55,7 @@ def parity(rulings: Iterable[Ruling], predictions: Iterable[SeenPrediction], art
     A prediction of a record that must not be scored is left to the accounts. Raises ModelStoreError
     where the artifact is not whole.
     """
-    model = SavedModel(artifact)
+    model, corrector = SavedModel(artifact), HazardCorrector(artifact)
     windows = {ruling.position: ruling.window for ruling in rulings if ruling.outcome == "scored"}
     pairs = [
         (windows[position], prediction)
@@ -66,7 +67,7 @@ def parity(rulings: Iterable[Ruling], predictions: Iterable[SeenPrediction], art
     for start in range(0, len(pairs), _BATCH):
         batch = pairs[start : start + _BATCH]
         rows = [_packed_window(window, packed) for window, _ in batch]
-        differences = _differences(model, rows, batch)
+        differences = _differences(model, corrector, rows, batch)
         worst = np.maximum(worst, differences)  # NaN wins
     return Parity(len(pairs), *worst.tolist())
 
@@ -81,6 +82,7 @@ def _packed_window(window: tuple[Event, ...], packed: dict[int, bytes]) -> list[
 
 def _differences(
     model: SavedModel,
+    corrector: HazardCorrector,
     rows: Sequence[Sequence[bytes]],
     batch: Sequence[tuple[tuple[Event, ...], SeenPrediction]],
 ) -> npt.NDArray[np.float64]:
@@ -99,15 +101,19 @@ def _differences(
     return np.array(
         [
             np.abs(actions - outputs["next_action"]).max(),
-            _churn_difference(model, outputs.get("hazard"), predictions),
+            _churn_difference(model, outputs.get("hazard"), corrector, batch),
             _items_difference(model, outputs, batch),
         ]
     )
 
 
 def _churn_difference(
-    model: SavedModel, hazard: npt.NDArray[np.float32] | None, predictions: Sequence[SeenPrediction]
+    model: SavedModel,
+    hazard: npt.NDArray[np.float32] | None,
+    corrector: HazardCorrector,
+    batch: Sequence[tuple[tuple[Event, ...], SeenPrediction]],
 ) -> float:
+    predictions = [prediction for _, prediction in batch]
     horizon_ms = model.specification.churn_horizon_ms
     if hazard is None or horizon_ms is None:
         return 0.0 if all(prediction.churn is None for prediction in predictions) else math.nan
@@ -119,6 +125,7 @@ def _churn_difference(
             for prediction in predictions
         ]
     )
+    hazard = corrector.corrected(hazard, [window for window, _ in batch])
     expected = silent_until(hazard, model.specification.hazard_edges_ms, horizon_ms)
     return float(np.abs(stated - expected).max())
 
