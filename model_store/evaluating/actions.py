@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
+from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
 from model_store.metrics import accuracy, log_loss
 
@@ -79,8 +79,14 @@ def action_measures(
         macro_f1=float(f1.mean()),
         by_class=by_class,
         classes=[names[each] for each in seen],
-        confusion=confusion_matrix(truth, decided, labels=seen).tolist(),
+        confusion=_confusion(np.searchsorted(seen, truth), np.searchsorted(seen, decided), len(seen)),
     )
+
+
+def _confusion(truth: Ints, decided: Ints, classes: int) -> list[list[int]]:
+    counts = np.bincount(truth * classes + decided, minlength=classes * classes)
+    rows: list[list[int]] = counts.reshape(classes, classes).tolist()
+    return rows
 
 
 def _one_vs_rest(probability: Floats, positive: npt.NDArray[np.bool_]) -> float | None:
