@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from model_store.artifacts import ModelStore
 
 
-
 class ServedModel:
     """One version of a model, ready to score. `load_served_model` makes it from an artifact."""
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from foreclick.errors import ForeclickError
 from foreclick.quiet import importing_tensorflow
 from model_store.encoder import Encoder
-from model_store.specification import IMPORTED, KERAS_FILE, WEIGHTS_FILE, load_specification
+from model_store.specification import ENSEMBLE_FILE, IMPORTED, KERAS_FILE, WEIGHTS_FILE, load_specification
 from model_store.windows import rows_of
 
 if TYPE_CHECKING:
@@ -24,7 +25,12 @@ class SavedModel:
     """
 
     def __init__(self, artifact: Path) -> None:
-        """Load the model of the directory ``artifact``. Raises ModelStoreError where a file is missing."""
+        """Load the model of the directory ``artifact``.
+
+        Raises ModelStoreError where a file is missing, and `ForeclickError` for an ensemble.
+        """
+        if (artifact / ENSEMBLE_FILE).exists():
+            raise ForeclickError("the checker knows single networks: check those of the ensemble one by one")
         with importing_tensorflow():
             import keras
             import tensorflow as tf

@@ -10,7 +10,7 @@ from foreclick.command_settings import takes_settings
 from foreclick.quiet import importing_tensorflow
 from foreclick.settings import Settings
 from model_store.artifacts import ModelStore
-from model_store.specification import METRICS_FILE, NETWORK_FILE
+from model_store.specification import ENSEMBLE_FILE, METRICS_FILE, NETWORK_FILE
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -45,12 +45,14 @@ def show(
     store = ModelStore(settings.model_store)
     shown = version or store.resolve(name, settings.model_alias)
     directory = store.path(name, shown)
+    ensemble = directory / ENSEMBLE_FILE
+    network = ensemble if ensemble.exists() else directory / NETWORK_FILE
     fields = {
         "name": name,
         "version": shown,
         "aliases": [alias for alias, target in store.aliases(name).items() if target == shown],
         "directory": str(directory),
-        "network": json.loads((directory / NETWORK_FILE).read_bytes()),
+        "network": json.loads(network.read_bytes()),
         "metrics": json.loads((directory / METRICS_FILE).read_bytes()),
     }
     typer.echo(json.dumps(fields, indent=1))

@@ -17,7 +17,8 @@ from model_store.ensemble.model import EnsembleModel
 from model_store.ensemble.neighbours import Neighbours
 from model_store.errors import FileAbsentError, FileCorruptError
 from model_store.export import SEARCHED_DIRECTORY
-from model_store.serving import ENSEMBLE_FILE, ServedModel, served_model_in
+from model_store.serving import ServedModel, served_model_in
+from model_store.specification import ENSEMBLE_FILE
 
 TABLES_FILE: Final = "tables.npz"
 _CURE: Final = "make the ensemble again"

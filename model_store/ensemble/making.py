@@ -138,6 +138,8 @@ def _searched(path: Path) -> ServedModel:
 def _check_alike(models: Sequence[ServedModel]) -> None:
     if not all(model.recurrent for model in models):
         raise TrainingError("an ensemble takes recurrent networks only, which go on from a kept state")
+    if not all(model.specification.own_items for model in models):
+        raise TrainingError("an ensemble takes networks that rank the window's own items: train them again")
     first = models[0].encoder
     for model in models[1:]:
         other = model.encoder

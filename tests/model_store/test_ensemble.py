@@ -18,13 +18,17 @@ from model_store.ensemble.model import EnsembleHeads, EnsembleModel
 from model_store.ensemble.neighbours import Neighbours
 from model_store.errors import FileCorruptError
 from model_store.evaluating.served import served_steps
+from model_store.recompute import states_of_windows
 from model_store.sequences import EventTable
 from model_store.serving import ServedModel, load_served_model
 from model_store.session_knn import SessionKnn
 from model_store.training import train_table
 from model_store.training_settings import default_training_settings
 from producers.events import Event, EventType
+from streamer.state import unpack_state
+from tests.streamer.events import event, record
 from tests.streamer.models import random_model
+from tests.streamer.test_scoring import Shop
 
 ITEMS = 9
 
@@ -125,18 +129,18 @@ def test_an_event_is_scored_alike_alone_and_among_others(model: EnsembleModel) -
     drawn = np.random.default_rng(1).integers(0, 45, (20, 9))  # items 40 to 44 are unknown
     lines = [" ".join(f"item-{item}" for item in row) for row in drawn.tolist()]
     together = {
-        int(event): (items, scores)
+        int(number): (items, scores)
         for step in served_steps(model, table_of(lines))
-        for event, items, scores in zip(
+        for number, items, scores in zip(
             step.events, *model.ranked_items(step.heads, step.own, 6), strict=True
         )
     }
     for step in served_steps(model, table_of(lines)):
-        for place, event in enumerate(step.events.tolist()):
+        for place, number in enumerate(step.events.tolist()):
             chosen = np.array([place])
             items, scores = model.ranked_items(step.heads.take(chosen), step.own.take(chosen), 6)
-            assert items[0].tolist() == together[event][0].tolist()
-            np.testing.assert_allclose(scores[0], together[event][1], atol=1e-4)
+            assert items[0].tolist() == together[number][0].tolist()
+            np.testing.assert_allclose(scores[0], together[number][1], atol=1e-4)
 
 
 def test_the_order_is_that_of_the_weighed_features(model: EnsembleModel) -> None:
@@ -162,6 +166,26 @@ def test_states_are_those_of_the_networks_side_by_side(model: EnsembleModel) -> 
         np.testing.assert_allclose(
             steps[-1].states[:, 8 * number : 8 * (number + 1)], alone[-1].states, atol=1e-6
         )
+
+
+def test_a_worker_serves_it_whatever_the_batches(model: EnsembleModel) -> None:
+    drawn = np.random.default_rng(3).integers(0, 45, 24).tolist()
+    records = [
+        record(place, event(f"e{place}", "ann" if place % 3 else "bob", place, f"item-{item}"))
+        for place, item in enumerate(drawn)
+    ]
+    alone = Shop().score([[[one]] for one in records], model)
+    together = Shop().score([[records[:5], records[5:17]], [records[17:]]], model)
+    assert [len(one["next_items"]) for one in alone.predictions] == [3] * 24
+    for one, other in zip(alone.predictions, together.predictions, strict=True):
+        assert one["prediction_id"] == other["prediction_id"]
+        scores = [[item["score"] for item in made["next_items"]] for made in (one, other)]
+        np.testing.assert_allclose(scores[0], scores[1], atol=1e-4)
+    for user, state in alone.stored.items():
+        kept = unpack_state(state)
+        (wanted,) = states_of_windows(model, [kept.rows])
+        np.testing.assert_allclose(np.frombuffer(kept.hidden, "<f4"), wanted, atol=1e-6)
+        assert unpack_state(together.stored[user]).names == kept.names
 
 
 def test_an_ensemble_is_made_published_and_served(tmp_path: Path) -> None:
