@@ -6,6 +6,7 @@ alone. So a rerun gives the same, and `model_store.cleaning.sifting` gives the s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -27,31 +28,37 @@ class CleaningGate:
 
     def __init__(self, cleaning: Cleaning, group: Group, window_size: int, allowed_lateness_ms: int) -> None:
         self._cleaning = cleaning
-        self._windows: list[bytes] = []
-        self._bits: list[int] = []
         self._sifted: dict[int, int] | None = None
+        self._bits: dict[int, int] = {}  # by step
+        self._late: dict[int, bytes] = {}  # by step: the window up to an event that is not its newest
+        self.reach_ms: float = cleaning.twin_reach_ms
         if cleaning.drops_by_judgement:
             self._sifted = _sifted(Sieve(cleaning, window_size, allowed_lateness_ms), group)
+            self.reach_ms = math.inf
 
-    def refusal(self, record: SourceRecord, rows: bytes, position: int) -> DeadLetter | None:
+    def refusal(self, record: SourceRecord, rows: bytes, position: int, step: int) -> DeadLetter | None:
         """See `streamer.windowing.Gate`. Raises KeyError for a record that is not in the group."""
         bits = self._cleaning.twin(rows, position) if self._sifted is None else self._sifted[id(record)]
         if bits & self._cleaning.dropping_bits:
             rule = self._cleaning.first_dropping(bits)
             return DeadLetter(record, rule.reason, f"dropped by the model's rule {rule.label}")
-        self._bits.append(bits)
-        if self._sifted is None:
-            end = (position + 1) * ROW_BYTES
-            self._windows.append(rows if end == len(rows) else rows[:end])
+        self._bits[step] = bits
+        end = (position + 1) * ROW_BYTES
+        if end < len(rows):
+            self._late[step] = rows[:end]
         return None
 
-    def flags(self) -> list[tuple[str, ...]]:
-        """Return what is to be said of each event that was not refused, in their order."""
-        bits = np.array(self._bits, np.int64)
+    def flags(self, windows: Sequence[bytes]) -> list[tuple[str, ...]]:
+        """Return what is to be said of the event of each step, behind which ``windows`` stood."""
+        bits = np.zeros(len(windows), np.int64)
+        bits[list(self._bits)] = list(self._bits.values())
         if self._sifted is None:
-            bits |= self._cleaning.judge(self._windows)
-        labels = {met: self._cleaning.labels(met) for met in np.unique(bits).tolist()}
-        return [labels[met] for met in bits.tolist()]
+            if self._late:
+                windows = [self._late.get(step, window) for step, window in enumerate(windows)]
+            bits |= self._cleaning.judge(windows)
+        met = bits.tolist()
+        labels = {one: self._cleaning.labels(one) for one in set(met)}
+        return list(map(labels.__getitem__, met))
 
 
 def gate_of(

@@ -61,13 +61,11 @@ def score_group(
     with profile.measure("windows"):
         lateness_ms = settings.allowed_lateness_ms
         gate = gate_of(model.encoder.cleaning, group, model.window_size, lateness_ms)
-        planner = WindowPlanner(
-            model.window_size, lateness_ms, model.fingerprint, gate, model.known_items
-        )
+        planner = WindowPlanner(model.window_size, lateness_ms, model.fingerprint, gate, model.known_items)
         plans = [planner.apply(batch, slots) for batch, slots in group]
         steps = planner.steps
     with profile.measure("cleaning"):
-        flags = gate.flags() if gate is not None else None
+        flags = gate.flags(steps.windows) if gate is not None else None
     with profile.measure("network"):
         states, inputs = _advance(model, steps)
         outputs = predict(model, steps, states, inputs, settings.rendering)

@@ -5,6 +5,7 @@ Windows change here; hidden states follow in `streamer.scoring`, for all events 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -57,8 +58,15 @@ class BatchPlan:
 class Gate(Protocol):
     """Who may enter a window: the model's cleaning."""
 
-    def refusal(self, record: SourceRecord, rows: bytes, position: int) -> DeadLetter | None:
-        """Return why the event of ``record`` may not stay at ``position`` of the window ``rows``, or None."""
+    @property
+    def reach_ms(self) -> float:
+        """An event that is further behind its user's newest one is not asked about: it may enter."""
+
+    def refusal(self, record: SourceRecord, rows: bytes, position: int, step: int) -> DeadLetter | None:
+        """Return why the event of ``record`` may not stay at ``position`` of the window ``rows``, or None.
+
+        ``step`` is the one that it takes otherwise.
+        """
 
 
 class WindowPlanner:
@@ -95,33 +103,40 @@ class WindowPlanner:
         for user, record, event in batch.events:
             state = slots[user].state
             row = pack_row(event)
+            since_ms = _since_newest_ms(state, event)
             if contains_event(state.rows, row):
                 batch.duplicate_events += 1
-            elif self._is_too_late(state, event):
+            elif since_ms < -self._allowed_lateness_ms:
                 detail = f"over {self._allowed_lateness_ms} ms behind the user's newest event"
                 batch.dead_letters.append(DeadLetter(record, "too_late", detail))
             else:
-                step = self._entered(batch, record, event, state, row)
-                if step is not None:
-                    plan.windows[user] = (state.rows, step)
+                rows, position, overflowed = inserted(state.rows, row, self._window_size)
+                letter = self._refusal(record, rows, position, since_ms)
+                if letter is not None:
+                    batch.dead_letters.append(letter)
+                    continue
+                step = self._accept(record, event, state, rows, position, overflowed=overflowed)
+                plan.windows[user] = (state.rows, step)
         plan.end_step = len(self.steps)
         return plan
 
-    def _is_too_late(self, state: UserState, event: Event) -> bool:
-        if not state.rows:
-            return False
-        newest_ms = row_time_ms(state.rows, len(state.rows) // ROW_BYTES - 1)
-        return event.event_time_ms < newest_ms - self._allowed_lateness_ms
-
-    def _entered(
-        self, batch: DecodedBatch, record: SourceRecord, event: Event, state: UserState, row: bytes
-    ) -> int | None:
-        """Return the event's step, or None if the gate refuses it."""
-        rows, position, overflowed = inserted(state.rows, row, self._window_size)
-        letter = self._gate.refusal(record, rows, position) if self._gate is not None else None
-        if letter is not None:
-            batch.dead_letters.append(letter)
+    def _refusal(
+        self, record: SourceRecord, rows: bytes, position: int, since_ms: float
+    ) -> DeadLetter | None:
+        if self._gate is None or since_ms > self._gate.reach_ms:
             return None
+        return self._gate.refusal(record, rows, position, len(self.steps))
+
+    def _accept(
+        self,
+        record: SourceRecord,
+        event: Event,
+        state: UserState,
+        rows: bytes,
+        position: int,
+        *,
+        overflowed: bool,
+    ) -> int:
         steps, step = self.steps, len(self.steps)
         had_rows = bool(state.rows)
         takes_last_place = position == len(rows) // ROW_BYTES - 1
@@ -151,3 +166,10 @@ class WindowPlanner:
         if item_id is None or item_id in known:
             return names
         return {**names, item_fingerprint(item_id): item_id}
+
+
+def _since_newest_ms(state: UserState, event: Event) -> float:
+    """Return the time from the user's newest event to ``event``: below 0 if late, infinite for a first."""
+    if not state.rows:
+        return math.inf
+    return event.event_time_ms - row_time_ms(state.rows, len(state.rows) // ROW_BYTES - 1)

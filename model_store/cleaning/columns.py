@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from model_store.cleaning.rules import PRICE_COLUMNS, USER_COLUMNS
+from model_store.cleaning.rules import EVENT_COLUMNS, PRICE_COLUMNS, USER_COLUMNS
 from model_store.lookback import LOOKBACK_EVENTS, Lookback, lookback_at
 from model_store.windows import ROW_BYTES, Rows, row_items, row_times_ms, rows_of
 from producers.events import EVENT_TYPES
@@ -26,6 +26,7 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 _MINUTE_MS: Final = 60_000
+_TYPE_CODES: Final = np.arange(len(EVENT_TYPES))
 _LEAST_SPAN_MS: Final = 1_000  # many logs know whole seconds only
 
 
@@ -43,9 +44,12 @@ class Ends(NamedTuple):
     def of(cls, windows: Sequence[bytes], events: int) -> Ends:
         """Read the last row of each packed window and up to ``events`` before it."""
         read_bytes = (events + 1) * ROW_BYTES
-        read = [window[-read_bytes:] for window in windows]
-        lengths = np.fromiter(map(len, read), np.int64, len(read)) // ROW_BYTES
-        return cls(rows_of(read), np.cumsum(lengths) - 1, lengths - 1)
+        sizes = list(map(len, windows))
+        if max(sizes, default=0) > read_bytes:
+            windows = [window[-read_bytes:] for window in windows]
+            sizes = list(map(len, windows))
+        lengths = np.array(sizes, np.int64) // ROW_BYTES
+        return cls(rows_of(windows), np.cumsum(lengths) - 1, lengths - 1)
 
     @property
     def events(self) -> Rows:
@@ -66,11 +70,24 @@ def price_columns(rows: Rows, known: Known) -> Floats:
     values = np.empty((*rows.shape, len(PRICE_COLUMNS)), np.float32)
     values[..., 0] = price - known.category_prices(rows["category"])
     values[..., 1] = price - known.item_prices(row_items(rows))
-    np.nan_to_num(values, copy=False, nan=0.0)
+    values[np.isnan(values)] = 0.0
     return values
 
 
-def log_gaps(ends: Ends) -> Floats:
+def event_columns(ends: Ends, rows: Rows, known: Known, asked: frozenset[str]) -> Floats:
+    """Return `EVENT_COLUMNS` of ``rows`` [B], the events in question: float32 [B, 3].
+
+    What is not ``asked`` for may be left 0.
+    """
+    values = np.zeros((len(rows), len(EVENT_COLUMNS)), np.float32)
+    if asked.intersection(PRICE_COLUMNS):
+        values[:, : len(PRICE_COLUMNS)] = price_columns(rows, known)
+    if "log_gap" in asked:
+        values[:, len(PRICE_COLUMNS)] = _log_gaps(ends)
+    return values
+
+
+def _log_gaps(ends: Ends) -> Floats:
     """Return log(1 + seconds since the event before), float32 [B]; 0 where there is none."""
     now_ms = row_times_ms(ends.events)
     before_ms = row_times_ms(ends.rows.take(np.maximum(ends.last - 1, 0)))
@@ -116,8 +133,8 @@ def _distinct(items: npt.NDArray[np.uint64]) -> Ints:
 
 
 def _commonest(types: npt.NDArray[np.uint8], present: Mask) -> Ints:
-    counts = [np.count_nonzero((types == code) & present, axis=1) for code in range(len(EVENT_TYPES))]
-    most: Ints = np.max(counts, axis=0)
+    counted = (types[..., None] == _TYPE_CODES) & present[..., None]  # bool [chosen, 1 + L, types]
+    most: Ints = counted.sum(axis=1).max(axis=1)
     return most
 
 

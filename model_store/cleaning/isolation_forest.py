@@ -41,13 +41,13 @@ class IsolationForest:
         return self._scores(values) if len(values) else np.zeros(0)
 
     def _scores(self, values: Floats) -> Doubles:
-        row = np.arange(len(values))[:, None]
+        flat, row = values.ravel(), np.arange(len(values))[:, None] * values.shape[1]
         nodes = np.broadcast_to(self.roots, (len(values), len(self.roots)))
         for _ in range(int(self.depth)):
-            goes_left = values[row, self.column[nodes]] <= self.threshold[nodes]
-            nodes = np.where(goes_left, self.left[nodes], self.right[nodes])
+            goes_left = flat.take(row + self.column.take(nodes)) <= self.threshold.take(nodes)
+            nodes = np.where(goes_left, self.left.take(nodes), self.right.take(nodes))
         total = len(self.roots) * float(self.normal_path)
-        share = self.path[nodes].sum(axis=1) / total if total else np.ones(len(values))
+        share = self.path.take(nodes).sum(axis=1) / total if total else np.ones(len(values))
         scores: Doubles = -(2.0**-share)
         return scores
 

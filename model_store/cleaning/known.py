@@ -68,13 +68,15 @@ class Known(NamedTuple):
         A category is filled before a price, so that it can give one.
         """
         for rule in sorted(rules, key=lambda rule: rule.column):
-            column = "log_price" if rule.column == "price" else rule.column
-            lacking = missing(rows, rule) & ((rows["item_low"] != 0) | (rows["item_high"] != 0))
-            if not lacking.any():
+            flat = rows.reshape(-1)
+            places = np.flatnonzero(missing(flat, rule))
+            lacking = flat.take(places)
+            with_item = row_items(lacking) != 0  # a search lacks nothing
+            if not with_item.any():
                 continue
-            values = self._values(rows[lacking], rule)
-            rows = rows.copy()
-            rows[column][lacking] = values
+            rows = _copied(rows)
+            column = "log_price" if rule.column == "price" else rule.column
+            rows.reshape(-1)[column][places[with_item]] = self._values(lacking[with_item], rule)
         return rows
 
     def _values(self, rows: Rows, rule: Missing) -> npt.NDArray[np.generic]:
@@ -92,6 +94,12 @@ class Known(NamedTuple):
         if source == "item":
             return self.item_prices(row_items(rows))
         return self.category_prices(rows["category"])
+
+
+def _copied(rows: Rows) -> Rows:
+    """Return a contiguous copy, made as plain bytes: field by field it would take ten times as long."""
+    plain = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.dtype.itemsize)))
+    return plain.copy().view(rows.dtype)
 
 
 def missing(rows: Rows, rule: Missing) -> Mask:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from model_store.cleaning.columns import Ends, fast_users, log_gaps, price_columns, user_columns
+from model_store.cleaning.columns import Ends, event_columns, fast_users, user_columns
 from model_store.cleaning.fitting import fit_detector
 from model_store.cleaning.known import Known
 from model_store.cleaning.pipeline import Cleaning
@@ -78,8 +78,7 @@ class _Values:
         if rule.over_users:
             values = user_columns(ends, fast_users(ends, rule))
             return values[:, [USER_COLUMNS.index(column) for column in rule.columns]]
-        prices = price_columns(ends.events, self._known)
-        values = np.concatenate([prices, log_gaps(ends)[:, None]], axis=1)
+        values = event_columns(ends, ends.events, self._known, frozenset(rule.columns))
         return values[:, [EVENT_COLUMNS.index(column) for column in rule.columns]]
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from model_store.cleaning.columns import Ends, fast_users, log_gaps, price_columns, user_columns
+from model_store.cleaning.columns import Ends, event_columns, fast_users, price_columns, user_columns
 from model_store.cleaning.detectors import Arrays, Detector, detector_of
 from model_store.cleaning.known import Known, missing
 from model_store.cleaning.rules import (
@@ -26,7 +27,7 @@ from model_store.cleaning.rules import (
     Rule,
     rules_of,
 )
-from model_store.cleaning.twins import twin_bits
+from model_store.cleaning.twins import reach_ms, twin_bits
 from model_store.errors import CleaningError, FileAbsentError, FileCorruptError
 from model_store.lookback import LOOKBACK_EVENTS
 
@@ -43,11 +44,22 @@ Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 
+class _Judging(NamedTuple):
+    """A fitted anomaly rule, its bit, and where its columns stand."""
+
+    bit: int
+    rule: Anomaly
+    detector: Detector
+    places: slice | list[int]
+
+
 class Cleaning:
     """The rules with what they have learned. It holds no state, so threads may share it.
 
     ``detectors`` has one entry for each rule: None for a rule that learns nothing, and for an anomaly rule
-    that had too little to learn from, which then finds nothing.
+    that had too little to learn from, which then finds nothing. ``twin`` gives the bits of the duplicate
+    rules that the event at a place of a packed window meets (`twin_bits`); no event meets one that is over
+    ``twin_reach_ms`` younger than the event before it.
     """
 
     def __init__(self, rules: Sequence[Rule], known: Known, detectors: Sequence[Detector | None]) -> None:
@@ -57,26 +69,23 @@ class Cleaning:
         self.drops_by_judgement = any(
             isinstance(rule, Anomaly | Missing) and rule.action == "drop" for rule in self.rules
         )
-        self._twins = [(n, rule) for n, rule in enumerate(self.rules) if isinstance(rule, Duplicate)]
+        twins = [(n, rule) for n, rule in enumerate(self.rules) if isinstance(rule, Duplicate)]
+        self.twin_reach_ms = reach_ms([rule for _, rule in twins])
+        self.twin = partial(twin_bits, rules=twins, reach_ms=self.twin_reach_ms)
         self._judging = [
-            (n, rule, detector)
+            _Judging(1 << n, rule, detector, _places(rule))
             for n, (rule, detector) in enumerate(zip(self.rules, self.detectors, strict=True))
             if isinstance(rule, Anomaly) and detector is not None
         ]
-        self._missing = [(n, rule) for n, rule in enumerate(self.rules) if isinstance(rule, Missing)]
+        self._asked = frozenset(column for judging in self._judging for column in judging.rule.columns)
+        self._missing = [(1 << n, rule) for n, rule in enumerate(self.rules) if isinstance(rule, Missing)]
         self.filling = [
             rule for _, rule in self._missing if rule.action == "repair" and rule.column != "session"
         ]
-        self._price_repairs = [
-            (rule, detector) for _, rule, detector in self._judging if rule.action == "repair"
-        ]
-        users = any(rule.over_users for _, rule, _ in self._judging)
+        self._price_repairs = [judging for judging in self._judging if judging.rule.action == "repair"]
+        users = any(judging.rule.over_users for judging in self._judging)
         self._lookback_events = LOOKBACK_EVENTS if users else 1
         self.dropping_bits = sum(1 << n for n, rule in enumerate(self.rules) if rule.action == "drop")
-
-    def twin(self, window: bytes, place: int) -> int:
-        """Return the bits of the duplicate rules that the event at ``place`` of a packed window meets."""
-        return twin_bits(window, place, self._twins)
 
     def judge(self, windows: Sequence[bytes]) -> Bits:
         """Return the bits [B] of the other rules that the last event of each packed window meets.
@@ -90,15 +99,14 @@ class Cleaning:
         ends = Ends.of(windows, self._lookback_events)
         rows = ends.events
         self._judge_missing(rows, bits)
-        values = self._event_values(ends, rows)
-        for number, rule, detector in self._judging:
+        values = event_columns(ends, rows, self.known, self._asked)
+        for bit, rule, detector, places in self._judging:
             if rule.over_users:
                 chosen = fast_users(ends, rule)
                 if len(chosen):
-                    columns = user_columns(ends, chosen)[:, _places(rule, USER_COLUMNS)]
-                    bits[chosen[detector.outlying(columns)]] |= 1 << number
+                    bits[chosen[detector.outlying(user_columns(ends, chosen)[:, places])]] |= bit
             else:
-                bits[detector.outlying(values[:, _places(rule, EVENT_COLUMNS)])] |= 1 << number
+                bits[detector.outlying(values[:, places])] |= bit
         return bits
 
     def repaired(self, rows: Rows) -> Rows:
@@ -106,8 +114,8 @@ class Cleaning:
 
         Whether a row is repaired, and how, depends on that row alone.
         """
-        for rule, detector in self._price_repairs:
-            values = price_columns(rows, self.known)[..., _places(rule, EVENT_COLUMNS)]
+        for _, rule, detector, places in self._price_repairs:
+            values = price_columns(rows, self.known)[..., places]
             wrong = detector.outlying(values.reshape(-1, len(rule.columns))).reshape(rows.shape)
             if wrong.any():
                 rows = rows.copy()
@@ -143,22 +151,15 @@ class Cleaning:
         np.savez(directory / ARRAYS_FILE, allow_pickle=False, **arrays)
 
     def _judge_missing(self, rows: Rows, bits: Bits) -> None:
-        repaired = self.repaired(rows) if self.filling else rows
-        for number, rule in self._missing:
+        repaired: Rows | None = None
+        for bit, rule in self._missing:
             lacking = missing(rows, rule)
-            if rule.action == "repair" and rule.column != "session" and lacking.any():
+            if not lacking.any():
+                continue
+            if rule in self.filling:
+                repaired = self.repaired(rows) if repaired is None else repaired
                 lacking &= ~missing(repaired, rule)
-            bits[lacking] |= 1 << number
-
-    def _event_values(self, ends: Ends, rows: Rows) -> Floats:
-        """Return `EVENT_COLUMNS` [B, 3]; what no rule looks at stays 0."""
-        values = np.zeros((len(rows), len(EVENT_COLUMNS)), np.float32)
-        asked = {column for _, rule, _ in self._judging for column in rule.columns}
-        if asked.intersection(EVENT_COLUMNS[:2]):
-            values[:, :2] = price_columns(rows, self.known)
-        if "log_gap" in asked:
-            values[:, 2] = log_gaps(ends)
-        return values
+            bits[lacking] |= bit
 
 
 def cleaning_files(directory: Path) -> list[Path]:
@@ -207,8 +208,12 @@ def _under(prefix: str, arrays: Arrays) -> Arrays:
     return {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{prefix}.")}
 
 
-def _places(rule: Anomaly, columns: Sequence[str]) -> list[int]:
-    return [columns.index(column) for column in rule.columns]
+def _places(rule: Anomaly) -> slice | list[int]:
+    """Return where the rule's columns stand among all of their kind; a slice copies less."""
+    columns = USER_COLUMNS if rule.over_users else EVENT_COLUMNS
+    places = [columns.index(column) for column in rule.columns]
+    in_a_row = places == list(range(places[0], places[0] + len(places)))
+    return slice(places[0], places[-1] + 1) if in_a_row else places
 
 
 def _is_session(rule: Rule) -> bool:

@@ -174,7 +174,8 @@ class _RuleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def default_rules(*, timed: bool = True, resolution_ms: int = 1) -> tuple[Rule, ...]:
     """Return the rules for a log whose times are known to ``resolution_ms``, or only an order.
 
-    What needs finer times than the log has is left out.
+    What needs finer times than the log has is left out. So is the local outlier factor: it costs as much as
+    the forest and finds the same prices.
     """
     same = (SameContent(resolution_ms=resolution_ms),) if timed else ()
     near = (NearDuplicate(),) if timed and resolution_ms <= NearDuplicate().within_ms else ()
@@ -187,7 +188,6 @@ def default_rules(*, timed: bool = True, resolution_ms: int = 1) -> tuple[Rule, 
         ZScore(columns=("price_against_category",), threshold=6.0),
         InterquartileRange(columns=("price_jump",), reach=10.0),
         IsolationForestRule(columns=PRICE_COLUMNS),
-        LocalOutlierFactorRule(columns=PRICE_COLUMNS),
     )
     users = (IsolationForestRule(columns=USER_COLUMNS, contamination=0.01),) if near else ()
     return (*same, *near, *missing, *prices, *users)

@@ -5,7 +5,8 @@ The one part of cleaning that goes event by event: what is dropped here is not i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from model_store.cleaning.rules import SameContent
@@ -22,43 +23,56 @@ def _offset(field: str) -> int:
     return int(fields[field][1]) if fields else 0
 
 
+_TIME: Final = _offset("time_low")
+_TIME_BYTES: Final = 6
+_two_times: Final = struct.Struct(f"<IH{ROW_BYTES - _TIME_BYTES}xIH").unpack_from
 _ITEM: Final = _offset("item_low")
 _TYPE: Final = _offset("event_type")
 _ITEM_BYTES: Final = 6
 _NO_ITEM: Final = bytes(_ITEM_BYTES)
 
 
-def twin_bits(window: bytes, place: int, rules: Sequence[tuple[int, Duplicate]]) -> int:
+def reach_ms(rules: Sequence[Duplicate]) -> int:
+    """Return how far apart in time two events can be and still meet one of ``rules``; -1 without any."""
+    return max((_reach_ms(rule) for rule in rules), default=-1)
+
+
+def twin_bits(window: bytes, place: int, rules: Sequence[tuple[int, Duplicate]], reach_ms: int) -> int:
     """Return the numbers, as bits, of the ``rules`` that the event at ``place`` of a packed window meets.
 
-    It is held against the last events before it in the window. A search has no twin: its words are not in
-    a row.
+    It is held against the last events before it in the window, none of them over ``reach_ms`` older. A search
+    has no twin: its words are not in a row.
     """
     bits = 0
-    for earlier in _same_acts(window, place):
-        earlier_ms, time_ms = row_time_ms(window, earlier), row_time_ms(window, place)
-        for number, rule in rules:
-            if _at_one_time(earlier_ms, time_ms, rule):
-                bits |= 1 << number
+    if place == 0:
+        return bits
+    low, high, next_low, next_high = _two_times(window, (place - 1) * ROW_BYTES + _TIME)
+    if ((next_high - high) << 32) + next_low - low > reach_ms:  # as nearly always
+        return bits
+    time_ms = row_time_ms(window, place)
+    for earlier in range(place - 1, max(place - LOOKBACK_EVENTS, 0) - 1, -1):
+        earlier_ms = row_time_ms(window, earlier)
+        if time_ms - earlier_ms > reach_ms:
+            break
+        if _same_act(window, earlier, place):
+            for number, rule in rules:
+                if _at_one_time(earlier_ms, time_ms, rule):
+                    bits |= 1 << number
     return bits
 
 
-def _same_acts(window: bytes, place: int) -> Iterator[int]:
-    """Yield the places of the last events before ``place`` with the same item and type, newest first."""
-    at = place * ROW_BYTES
-    item = window[at + _ITEM : at + _ITEM + _ITEM_BYTES]
-    if item == _NO_ITEM:
-        return
-    least = max(0, place - LOOKBACK_EVENTS) * ROW_BYTES
-    found = window.rfind(item, least, at)
-    while found >= 0:
-        earlier, offset = divmod(found, ROW_BYTES)
-        if offset == _ITEM and window[found - _ITEM + _TYPE] == window[at + _TYPE]:
-            yield earlier
-        found = window.rfind(item, least, found + _ITEM_BYTES - 1)
+def _same_act(window: bytes, earlier: int, place: int) -> bool:
+    one, other = earlier * ROW_BYTES, place * ROW_BYTES
+    item = window[one + _ITEM : one + _ITEM + _ITEM_BYTES]
+    same_item = item != _NO_ITEM and item == window[other + _ITEM : other + _ITEM + _ITEM_BYTES]
+    return same_item and window[one + _TYPE] == window[other + _TYPE]
 
 
 def _at_one_time(earlier_ms: int, time_ms: int, rule: Duplicate) -> bool:
     if isinstance(rule, SameContent):
         return earlier_ms // rule.resolution_ms == time_ms // rule.resolution_ms
-    return abs(time_ms - earlier_ms) <= rule.within_ms
+    return time_ms - earlier_ms <= rule.within_ms
+
+
+def _reach_ms(rule: Duplicate) -> int:
+    return rule.resolution_ms - 1 if isinstance(rule, SameContent) else rule.within_ms
