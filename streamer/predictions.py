@@ -42,6 +42,7 @@ class Prediction(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     publication has the same id. ``next_action`` maps each event type, and ``none`` for no further
     event in the session, to its probability; the values sum to 1. Heads that a model does not
     have are null. ``state`` is ``partial`` where the user's history could not be rebuilt whole.
+    ``purchase_in_session`` is the probability of a purchase at any later place in the session.
     ``flags`` name what the model's cleaning found or filled in the event; null where it has none.
     """
 
@@ -57,6 +58,7 @@ class Prediction(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     reason: Literal["event", "silence"] = "event"
     state: Literal["complete", "partial"] = "complete"
     flags: tuple[str, ...] | None = None
+    purchase_in_session: Probability | None = None
 
 
 _encoder: Final = msgspec.json.Encoder()

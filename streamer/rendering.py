@@ -35,6 +35,7 @@ class Outputs:
     next_actions: list[list[float]] | None
     churn: list[Churn] | None
     heads: Heads | None
+    purchases: list[list[float]] | None = None
 
 
 def predict(
@@ -50,7 +51,9 @@ def predict(
     heads = model.heads(states, inputs)
     actions = None if heads.next_action is None else _rounded(heads.next_action)
     churn = _churn(model, steps, heads.hazard, settings.churn_alert_level)
-    return Outputs(actions, churn, heads)
+    bought = model.purchase_in_session(heads, inputs)
+    purchases = None if bought is None else _rounded(bought[:, None])
+    return Outputs(actions, churn, heads, purchases)
 
 
 def find_next_items(
@@ -113,6 +116,7 @@ def render(
             next_items=next_items[step] if next_items else None,
             state="partial" if steps.states[step].partial else "complete",
             flags=flags[step] if flags is not None else None,
+            purchase_in_session=outputs.purchases[step][0] if outputs.purchases else None,
         )
         rendered.append((event.user_id.encode(), encode_prediction(prediction)))
     return rendered
