@@ -6,11 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.encoder import Encoder
+from model_store.features.groups import DEFAULT_GROUPS
 from model_store.features.statistics import EncoderStatistics
+from model_store.features.table import features_of
 from model_store.item_index import ExactIndex
 from model_store.serving import ServedModel
 from model_store.specification import ACTION_NAMES, NetworkSpecification
-from model_store.windows import EVENT_ROW, Rows
 from producers.events import EVENT_TYPES
 
 ITEMS = [f"item-{number}" for number in range(40)]
@@ -18,19 +19,31 @@ CATEGORIES = ["shoes", "hats"]
 HOUR_MS = 3_600_000
 
 
-def random_model(seed: int = 1, window_size: int = 6, units: int = 8) -> ServedModel:
-    """Return a GRU whose weights are drawn from ``seed``."""
-    statistics = EncoderStatistics(2.0, 1.0, timed=True, daily=True, weekly=True)
+def random_model(
+    seed: int = 1, window_size: int = 6, units: int = 8, groups: tuple[str, ...] = DEFAULT_GROUPS
+) -> ServedModel:
+    """Return a GRU over ``groups`` of features, whose weights are drawn from ``seed``."""
+    statistics = EncoderStatistics(
+        2.0,
+        1.0,
+        timed=True,
+        daily=True,
+        weekly=True,
+        category_prices=((2.0, 1.0), (1.0, 0.5), (3.0, 0.5)),
+        event_types=(0, 1, 4),
+        devices=(7,),
+        sources=(9,),
+    )
     counts = np.ones(len(ITEMS) + 1, dtype=np.int64)
-    encoder = Encoder(["", *ITEMS], ["", *CATEGORIES], counts, statistics)
-    numeric = encoder.encode_window(_one_row()).numeric.shape[1]
+    features = features_of(groups, statistics)
+    encoder = Encoder(["", *ITEMS], ["", *CATEGORIES], counts, statistics, features)
     specification = NetworkSpecification(
         network="gru",
         units=units,
         item_dimensions=5,
         event_type_dimensions=3,
         category_dimensions=2,
-        numeric_features=numeric,
+        numeric_features=encoder.numeric_features,
         item_count=len(encoder.items),
         category_count=len(encoder.categories),
         event_type_count=len(EVENT_TYPES),
@@ -56,7 +69,3 @@ def random_weights(specification: NetworkSpecification, seed: int) -> dict[str, 
     }
     weights["item_vectors"] /= np.linalg.norm(weights["item_vectors"], axis=1, keepdims=True)
     return weights
-
-
-def _one_row() -> Rows:
-    return np.zeros(1, dtype=EVENT_ROW)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foreclick.checking.own_items import own_logit
+from model_store.features.groups import GROUP_NAMES
 from model_store.recompute import states_of_windows
 from model_store.serving import ServedModel
 from model_store.windows import item_fingerprint, pack_row, row_items, rows_of
@@ -29,7 +30,7 @@ from tests.streamer.models import random_model, random_weights
 SOURCE = SourcePartition("topicid0abcdefghijklmn", 0)
 WINDOW = 6
 LATENESS_MS = 1_000
-MODEL = random_model(window_size=WINDOW)
+MODEL = random_model(window_size=WINDOW, groups=GROUP_NAMES)
 KNOWN = {item_fingerprint(item) for item in MODEL.encoder.items}
 SCORING = ScoringSettings(LATENESS_MS, RenderingSettings(3, 0.8))
 
