@@ -1,10 +1,10 @@
 """What each group of features gives, and what it costs: an ablation on the validation part.
 
-Trains with the default groups, then with each of them left out and with each other one added, a few seeds
-each. Measures on the end of the training part, which also says when to stop; what comes after --train-until
-is not read. A difference is against the defaults with the same seed: the mean over seeds, and its standard
-error. The cost is the processor time of `Encoder.encode` and its lookback, in batches of 2,000 full windows.
-Without --data, a simulated shop is the log. Ends with one JSON line.
+Trains with the default groups, then with each of them left out, with each other one added, and with all of
+those, a few seeds each. Measures on the end of the training part, which also says when to stop; what comes
+after --train-until is not read. A difference is against the defaults with the same seed: the mean over seeds,
+and its standard error. The cost is the processor time of `Encoder.encode` and its lookback, in
+batches of 2,000 full windows. Without --data, a simulated shop is the log. Ends with one JSON line.
 
     python -m benchmarks.features
     python -m benchmarks.features --data 2019-Oct.csv --format rees46 --seeds 5
@@ -139,6 +139,9 @@ def _variants(tried: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
             variants[f"without {group}"] = tuple(name for name in DEFAULT_GROUPS if name != group)
         else:
             variants[f"with {group}"] = (*DEFAULT_GROUPS, group)
+    more = [group for group in tried if group not in DEFAULT_GROUPS]
+    if len(more) > 1:
+        variants["with all of these"] = (*DEFAULT_GROUPS, *more)
     return variants
 
 
@@ -168,19 +171,19 @@ def _encoder(split: Split, groups: tuple[str, ...], *, timed: bool) -> Encoder:
 
 def _measured(split: Split, settings: TrainingSettings, name: str) -> Measures:
     """Train once, and return what the network is worth at its best epoch."""
+    from model_store.batches import Samples
     from model_store.checkpoint import Checkpoint
     from model_store.run import Run
+    from model_store.validation import measure
 
-    settings = replace(settings, validation_events=len(split.validation.table))
     begun_s = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
         checkpoint = Checkpoint(Path(directory), "ablation")
-        course, _ = Run(settings, split, checkpoint, Said()).complete(resume=False)
-    validation = course.epochs[course.best_epoch - 1].validation
-    if validation is None:
-        raise RuntimeError("an epoch of the search has always been measured")
-    losses = validation.losses
-    made = Measures(losses.action, losses.hazard, losses.item, validation.recall_at_20)
+        _, stage = Run(settings, split, checkpoint, Said()).complete(resume=False)
+    samples = Samples.of(split.validation, stage.encoder, stage.learner.specification)
+    measured = measure(stage.learner, samples, len(split.validation.table))
+    losses = measured.losses
+    made = Measures(losses.action, losses.hazard, losses.item, measured.recall_at_20)
     _say(f" {name}, seed {settings.seed}: {made}, {time.monotonic() - begun_s:.0f} s")
     return made
 
