@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "simulate": Command("foreclick.commands.simulate:simulate", "Publish the events of a made-up shop."),
     "collect": Command("foreclick.commands.collect:collect", "Accept events over HTTP and publish them."),
     "train": Command("foreclick.commands.train:train", "Train a model from a log."),
+    "tune": Command("foreclick.commands.tune:tune", "Search for better settings of a training."),
     "ensemble": Command(
         "foreclick.commands.ensemble:ensemble", "Weigh trained networks, kNN and Markov together."
     ),

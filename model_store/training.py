@@ -106,7 +106,7 @@ def train_table(
     together: Together = ALONE,
 ) -> TrainedModel:
     """Train on the events of ``table``; see `train`. Of several processes ``together``, this is the first."""
-    split, cleaning, checkpoint = _prepared(table, settings, work_directory)
+    split, cleaning, checkpoint = prepared(table, settings, work_directory)
     course, stage = Run(settings, split, checkpoint, progress, together).complete(resume=resume)
     comparison = _compared(split, course, stage, settings.most_baseline_events)
     stage.encoder.cleaning = cleaning  # the table that it was fitted on is repaired already
@@ -132,11 +132,11 @@ def join_training(
     together: Together,
 ) -> None:
     """Learn ``together`` with the process that calls `train_table` with the same arguments."""
-    split, _, checkpoint = _prepared(table, settings, work_directory)
+    split, _, checkpoint = prepared(table, settings, work_directory)
     Run(settings, split, checkpoint, progress, together).complete(resume=resume)
 
 
-def _prepared(
+def prepared(
     table: EventTable, settings: TrainingSettings, work_directory: Path
 ) -> tuple[Split, Cleaning | None, Checkpoint]:
     """Return the parts of the cleaned ``table``, how it was cleaned, and the checkpoint of its run."""
@@ -151,7 +151,7 @@ def _prepared(
         validation=sampled_by_user(split.validation, most),
         test=None if split.test is None else sampled_by_user(split.test, most),
     )
-    return split, cleaning, Checkpoint(work_directory, _identity(table, settings))
+    return split, cleaning, Checkpoint(work_directory, run_identity(table, settings))
 
 
 def split_settings(table: EventTable, settings: TrainingSettings) -> Split:
@@ -228,7 +228,7 @@ def _write_json(path: Path, content: object) -> None:
     path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1))
 
 
-def _identity(table: EventTable, settings: TrainingSettings) -> str:
+def run_identity(table: EventTable, settings: TrainingSettings) -> str:
     """Return a digest of all that decides a run."""
     digest = xxhash.xxh3_128(msgspec.json.encode(settings))
     for column in (table.rows, table.user):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from model_store.cleaning.rules import Rule
+from model_store.errors import TrainingError
 from model_store.features.groups import DEFAULT_GROUPS
 from model_store.specification import NetworkName
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS
@@ -90,3 +95,33 @@ def default_training_settings(*, window_size: int, timed: bool, **told: Any) -> 
     defaults = {} if timed else _WITHOUT_TIMES
     chosen = {name: value for name, value in told.items() if value is not None}
     return TrainingSettings(window_size=window_size, timed=timed, **{**defaults, **chosen})
+
+
+_IN_FILES: Final = {
+    "learning_rate": float,
+    "rate_cut_below": float,
+    "dropout": float,
+    "units": int,
+    "item_dimensions": int,
+    "negatives": int,
+    "most_batch_events": int,
+}
+
+
+def read_settings(path: Path) -> dict[str, float | int]:
+    """Return the settings in the TOML file ``path``, as `foreclick tune` writes it.
+
+    Raises `TrainingError` when it cannot be read, or names what is no such setting or has no sense.
+    """
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{path} cannot be read as TOML: {error}; `foreclick tune` writes one") from error
+    for name, value in found.items():
+        kind = _IN_FILES.get(name)
+        if kind is None:
+            raise TrainingError(f"{path} names {name!r}; choose from {', '.join(_IN_FILES)}")
+        wrong = isinstance(value, bool) or not isinstance(value, int | kind)
+        if wrong or value < 0 or (kind is int and value < 1) or (name == "dropout" and value >= 1):
+            raise TrainingError(f"{path} gives {name} the value {value!r}, which makes no sense")
+    return found

@@ -12,7 +12,7 @@ from foreclick.settings import Settings
 from foreclick.training_job import TrainingJob, run_training
 from model_store.features.groups import GROUP_NAMES, checked_groups
 from model_store.specification import NetworkName
-from model_store.training_settings import TrainingSettings, default_training_settings
+from model_store.training_settings import TrainingSettings, default_training_settings, read_settings
 
 _DEFAULTS: Final = TrainingSettings(window_size=Settings().window_size)
 _PARTS = "Which part of the log is for what, in shares of its time"
@@ -57,8 +57,22 @@ def train(
         typer.Option(min=1, help="Silence that is churn, ms; else by the log.", rich_help_panel=_NETWORK),
     ] = _DEFAULTS.churn_horizon_ms,
     learning_rate: Annotated[
-        float, typer.Option(min=1e-9, help="Adam's first step size.", rich_help_panel=_NETWORK)
-    ] = _DEFAULTS.learning_rate,
+        float | None,
+        typer.Option(
+            min=1e-9,
+            help=f"Adam's first step size; else {_DEFAULTS.learning_rate}.",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = None,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings",
+            metavar="FILE",
+            help="What `foreclick tune` found; options given here come first.",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = None,
     most_epochs: Annotated[
         int, typer.Option(min=1, help="Epochs at most.", rich_help_panel=_NETWORK)
     ] = _DEFAULTS.most_epochs,
@@ -95,21 +109,21 @@ def train(
 
         foreclick train 2019-Oct.csv --format rees46 --clean default
     """
+    found = {} if settings_file is None else read_settings(settings_file)
+    given = {"units": units, "item_dimensions": item_dimensions, "learning_rate": learning_rate}
     told = default_training_settings(
         window_size=settings.window_size,
         train_until=train_until,
         test_from=test_from,
         timed=source.timed,
         network=network,
-        units=units,
-        item_dimensions=item_dimensions,
         least_item_count=least_item_count,
         feature_groups=checked_groups(features.split(",")),
         churn_horizon_ms=churn_horizon_ms,
-        learning_rate=learning_rate,
         most_epochs=most_epochs,
         cleaning=None if clean is None else rules_for(source, clean),
         seed=seed,
+        **{**found, **{name: value for name, value in given.items() if value is not None}},
     )
     job = TrainingJob(told, work_directory, resume=resume, promote=promote, processes=processes)
     run_training(source, settings, job)
