@@ -52,9 +52,9 @@ def process_group(
                 addresses, number, str(table.directory), settings, str(work_directory.absolute()), resume
             )
             process = stack.enter_context(_started(task, log))
-            watch = threading.Thread(target=_watch, args=(process, number, log, ending, died), daemon=True)
+            arguments = (process, number, log, ending.is_set, died)
             stack.callback(ending.set)
-            watch.start()
+            threading.Thread(target=watch, args=arguments, daemon=True).start()
         yield Workers(addresses, 0)
 
 
@@ -90,15 +90,16 @@ def _input(process: subprocess.Popen[bytes]) -> IO[bytes]:
     return process.stdin
 
 
-def _watch(
+def watch(
     process: subprocess.Popen[bytes],
     number: int,
     log: Path,
-    ending: threading.Event,
+    ending: Callable[[], bool],
     died: Callable[[str], None],
 ) -> None:
+    """Wait for the end of ``process``, and tell it to ``died`` unless the group is ``ending``."""
     code = process.wait()
-    if ending.is_set():
+    if ending():
         return
     last = log.read_bytes()[-_SHOWN_BYTES:].decode(errors="replace").strip()
     died(

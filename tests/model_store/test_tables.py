@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_store.chunks import chunk_bounds, counted
+from model_store.parts import Part, sampled_by_user
 from model_store.sequences import EventTable, known_until_ms, labels_at, labels_of, windows_of
 from model_store.tables import StoredTable, build_table
 from model_store.tables.array_file import ArrayFile
@@ -161,3 +162,16 @@ def test_labels_of_a_few_events_are_those_of_all(
         whole, end_ms = labels_of(table, until_ms), known_until_ms(table, until_ms)
         few = labels_at(table, index, until_ms, end_ms)
         assert [column.tolist() for column in few] == [column[index].tolist() for column in whole]
+
+
+def test_a_large_part_is_measured_by_whole_users_drawn_at_random(
+    shop: tuple[StoredTable, EventTable],
+) -> None:
+    for table in shop:
+        part = Part(table, np.arange(200) % 4 > 0, None)  # 30 scored events of each of five users
+        few = sampled_by_user(part, 65)
+        assert sampled_by_user(part, 150) is part
+        assert len(few.table) == 80  # two users of 40 events
+        assert np.count_nonzero(few.scored) == 60
+        assert set(users_of(few.table)) < set(users_of(table))
+        assert len(sampled_by_user(part, 1).table) == 40
