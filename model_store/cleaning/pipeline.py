@@ -6,6 +6,7 @@ without running anything that is in them.
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Sequence
 from functools import partial
@@ -178,7 +179,8 @@ def load_cleaning(directory: Path) -> Cleaning | None:
         return None
     try:
         rules = rules_of(msgspec.json.decode(path.read_bytes()))
-        with np.load(directory / ARRAYS_FILE, allow_pickle=False) as stored:
+        packed = io.BytesIO((directory / ARRAYS_FILE).read_bytes())
+        with np.load(packed, allow_pickle=False) as stored:
             arrays = dict(stored)
         known = Known(**_under("known", arrays))
         detectors = [
