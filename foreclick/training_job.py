@@ -57,7 +57,7 @@ def run_training(source: LogSource, settings: Settings, job: TrainingJob) -> Non
     store = ModelStore(settings.model_store)
     work_directory = job.work_directory or settings.model_store / ".training" / settings.model_name
     with ExitStack() as stack:
-        table = stack.enter_context(stored_events(source, work_directory / "table", console))
+        table = stack.enter_context(stored_events(source, work_directory / ".event-table", console))
         _say_what_is_measured(len(table), job.training, console)
         together: Together = ALONE
         if job.processes > 1:
