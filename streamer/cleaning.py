@@ -42,7 +42,8 @@ class CleaningGate:
         if bits & self._cleaning.dropping_bits:
             rule = self._cleaning.first_dropping(bits)
             return DeadLetter(record, rule.reason, f"dropped by the model's rule {rule.label}")
-        self._bits[step] = bits
+        if bits:
+            self._bits[step] = bits
         end = (position + 1) * ROW_BYTES
         if end < len(rows):
             self._late[step] = rows[:end]
@@ -56,9 +57,11 @@ class CleaningGate:
             if self._late:
                 windows = [self._late.get(step, window) for step, window in enumerate(windows)]
             bits |= self._cleaning.judge(windows)
-        met = bits.tolist()
-        labels = {one: self._cleaning.labels(one) for one in set(met)}
-        return list(map(labels.__getitem__, met))
+        bits &= self._cleaning.told_bits
+        flags: list[tuple[str, ...]] = [()] * len(windows)
+        for step in np.flatnonzero(bits).tolist():
+            flags[step] = self._cleaning.labels(int(bits[step]))
+        return flags
 
 
 def gate_of(

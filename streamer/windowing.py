@@ -100,6 +100,8 @@ class WindowPlanner:
         the gate refuses.
         """
         plan = BatchPlan(len(self.steps))
+        gate = self._gate
+        reach_ms = gate.reach_ms if gate is not None else 0
         for user, record, event in batch.events:
             state = slots[user].state
             row = pack_row(event)
@@ -111,7 +113,9 @@ class WindowPlanner:
                 batch.dead_letters.append(DeadLetter(record, "too_late", detail))
             else:
                 rows, position, overflowed = inserted(state.rows, row, self._window_size)
-                letter = self._refusal(record, rows, position, since_ms)
+                letter = None
+                if gate is not None and since_ms <= reach_ms:
+                    letter = gate.refusal(record, rows, position, len(self.steps))
                 if letter is not None:
                     batch.dead_letters.append(letter)
                     continue
@@ -119,13 +123,6 @@ class WindowPlanner:
                 plan.windows[user] = (state.rows, step)
         plan.end_step = len(self.steps)
         return plan
-
-    def _refusal(
-        self, record: SourceRecord, rows: bytes, position: int, since_ms: float
-    ) -> DeadLetter | None:
-        if self._gate is None or since_ms > self._gate.reach_ms:
-            return None
-        return self._gate.refusal(record, rows, position, len(self.steps))
 
     def _accept(
         self,

@@ -86,6 +86,8 @@ class Cleaning:
         self._price_repairs = [judging for judging in self._judging if judging.rule.action == "repair"]
         users = any(judging.rule.over_users for judging in self._judging)
         self._lookback_events = LOOKBACK_EVENTS if users else 1
+        silent = [rule.action == "repair" and _is_session(rule) for rule in self.rules]
+        self.told_bits = sum(1 << n for n, untold in enumerate(silent) if not untold)
         self.dropping_bits = sum(1 << n for n, rule in enumerate(self.rules) if rule.action == "drop")
 
     def judge(self, windows: Sequence[bytes]) -> Bits:
@@ -126,13 +128,10 @@ class Cleaning:
     def labels(self, bits: int) -> tuple[str, ...]:
         """Return what a prediction says of an event that met the rules in ``bits``.
 
-        A session told by the gap rule is nothing to tell, unless the rule flags it.
+        Only those in ``told_bits`` are told: that a session is told by the gap rule says nothing.
         """
-        told = (
-            rule.label
-            for number, rule in enumerate(self.rules)
-            if bits >> number & 1 and not (_is_session(rule) and rule.action == "repair")
-        )
+        met = bits & self.told_bits
+        told = (rule.label for number, rule in enumerate(self.rules) if met >> number & 1)
         return tuple(dict.fromkeys(told))
 
     def first_dropping(self, bits: int) -> Rule:
