@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from model_store.specification import NetworkSpecification
 
 AS_LEARNED: Final = None
-_WITHOUT_A_LABEL: Final = 3  # of `CANDIDATES`: little of what the network learned, which nobody could check
+_WITHOUT_A_LABEL: Final = 1  # of `CANDIDATES`: nothing of what the network learned, which nobody could check
 CANDIDATES: Final[tuple[Penalty | None, ...]] = (
     Penalty(None, 100.0),
     Penalty(None, 10.0),

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 
-_MOST_STEPS: Final = 60
+_STOPPING: Final = {"maxiter": 200, "ftol": 1e-11, "gtol": 1e-7}
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
@@ -170,6 +170,6 @@ def first_clearly_better(losses: list[Floats], window: npt.NDArray[np.int64]) ->
 
 
 def _least(objective: Callable[[Floats], tuple[float, Floats]], first: Floats) -> Floats:
-    found = minimize(objective, first, jac=True, method="L-BFGS-B", options={"maxiter": _MOST_STEPS})
+    found = minimize(objective, first, jac=True, method="L-BFGS-B", options=_STOPPING)
     least: Floats = found.x
     return least
