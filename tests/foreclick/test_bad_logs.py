@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +14,9 @@ from foreclick.demo.shop_log import read_shop_log
 from foreclick.errors import DemoError
 from foreclick.settings import Settings
 from model_store.errors import TrainingError
+
+if TYPE_CHECKING:
+    from foreclick.demo.view import Moment
 
 HEADER = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
 NOW_MS = 1_700_000_000_000
@@ -35,8 +39,17 @@ BAD_LOGS = {
 class Mute:
     """A view that shows nothing."""
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close nothing."""
+
     def say(self, text: str) -> None:
         assert "nan" not in text
+
+    def show(self, moment: Moment) -> None:
+        """Show nothing."""
 
 
 @pytest.fixture(params=BAD_LOGS)
