@@ -1,10 +1,10 @@
 """What each group of features gives, and what it costs: an ablation on the validation part.
 
-Trains with the default groups, then with each of them left out, with each other one added, and with all of
-those, a few seeds each. Measures on the end of the training part, which also says when to stop; what comes
-after --train-until is not read. A difference is against the defaults with the same seed: the mean over seeds,
-and its standard error. The cost is the processor time of `Encoder.encode` and its lookback, in
-batches of 2,000 full windows. Without --data, a simulated shop is the log. Ends with one JSON line.
+Trains with the base, the default groups, then with each of them left out, with each other one added, and with
+all of those, a few seeds each. Measures on the end of the training part, which also says when to stop; what
+comes after --train-until is not read. A difference is against the base with the same seed: the mean over
+seeds, and its standard error. The cost is the processor time of `Encoder.encode` and its lookback, in batches
+of 2,000 full windows. Without --data, a simulated shop is the log. Ends with one JSON line.
 
     python -m benchmarks.features
     python -m benchmarks.features --data 2019-Oct.csv --format rees46 --seeds 5
@@ -77,7 +77,8 @@ def main() -> None:
 
     split = split_settings(table, settings)
     _say(f"{len(split.fitting.table):,} events to learn, {int(split.validation.scored.sum()):,} to validate")
-    variants = _told_apart(split, _variants(arguments.groups), timed=settings.timed)
+    variants = _variants(arguments.base, arguments.groups)
+    variants = _told_apart(split, variants, timed=settings.timed)
     seeds = range(arguments.seeds)
     runs = {
         name: [_measured(split, replace(settings, feature_groups=groups, seed=seed), name) for seed in seeds]
@@ -88,7 +89,7 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "default_groups": DEFAULT_GROUPS,
+                "base": arguments.base,
                 "variants": rows,
                 "runs": {name: [asdict(run) for run in measured] for name, measured in runs.items()},
                 "data": arguments.data.name if arguments.data else f"simulated, {arguments.events} events",
@@ -107,6 +108,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=30_000, help="of the simulated shop (30,000)")
     parser.add_argument("--train-until", type=float, default=0.6, help="end of the training part (0.6)")
     parser.add_argument("--groups", default=",".join(GROUP_NAMES), help="groups to try (all)")
+    parser.add_argument(
+        "--base", default=",".join(DEFAULT_GROUPS), help="groups to start from (the defaults)"
+    )
     parser.add_argument("--network", default="gru", help="kind of network (gru)")
     parser.add_argument("--units", type=int, default=32, help="of the network, and of an item's vector (32)")
     parser.add_argument("--most-epochs", type=int, default=12, help="epochs at most (12)")
@@ -116,6 +120,7 @@ def _arguments() -> argparse.Namespace:
         parser.error("give --data and --format together")
     if arguments.seeds < 1:
         parser.error("--seeds must be at least 1")
+    arguments.base = checked_groups(arguments.base.split(","))
     arguments.groups = checked_groups(arguments.groups.split(","))
     return arguments
 
@@ -131,24 +136,24 @@ def _table(arguments: argparse.Namespace) -> EventTable:
     return table
 
 
-def _variants(tried: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+def _variants(base: tuple[str, ...], tried: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """Return the groups of each variant, by its name."""
-    variants: dict[str, tuple[str, ...]] = {USUAL: DEFAULT_GROUPS}
+    variants = {USUAL: base}
     for group in tried:
-        if group in DEFAULT_GROUPS:
-            variants[f"without {group}"] = tuple(name for name in DEFAULT_GROUPS if name != group)
+        if group in base:
+            variants[f"without {group}"] = tuple(name for name in base if name != group)
         else:
-            variants[f"with {group}"] = (*DEFAULT_GROUPS, group)
-    more = [group for group in tried if group not in DEFAULT_GROUPS]
+            variants[f"with {group}"] = (*base, group)
+    more = [group for group in tried if group not in base]
     if len(more) > 1:
-        variants["with all of these"] = (*DEFAULT_GROUPS, *more)
+        variants["with all of these"] = (*base, *more)
     return variants
 
 
 def _told_apart(
     split: Split, variants: dict[str, tuple[str, ...]], *, timed: bool
 ) -> dict[str, tuple[str, ...]]:
-    """Return the variants whose features the log can teach: the others would be the defaults again."""
+    """Return the variants whose features the log can teach: the others would be the base again."""
     encoders = {name: _encoder(split, groups, timed=timed) for name, groups in variants.items()}
     usual = encoders[USUAL].features
     same = [name for name in variants if name != USUAL and encoders[name].features == usual]

@@ -10,7 +10,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-USUAL: Final = "defaults"
+USUAL: Final = "base"
 MEASURES: Final = ("action_loss", "hazard_loss", "item_loss", "recall_at_20")
 
 

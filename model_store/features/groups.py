@@ -30,7 +30,7 @@ GROUPS: Final = (
     Group("context", "context", "the device and the source"),
 )
 GROUP_NAMES: Final = tuple(group.name for group in GROUPS)
-DEFAULT_GROUPS: Final[tuple[str, ...]] = ("previous", "price", "gap", "calendar")
+DEFAULT_GROUPS: Final[tuple[str, ...]] = ("previous", "price", "counts", "gap", "calendar", "session")
 
 
 def checked_groups(names: Iterable[str]) -> tuple[str, ...]:

@@ -23,7 +23,8 @@ def counts_by_type(types: npt.NDArray[np.uint8], counted: Mask) -> Ints:
     """Return how often each type stands in ``types`` [B, L] where ``counted`` [B, L] is True: [B, types]."""
     events, width = len(types), len(EVENT_TYPES) + 1
     codes = np.where(counted, types, len(EVENT_TYPES)) + width * np.arange(events)[:, None]
-    return np.bincount(codes.reshape(-1), minlength=events * width).reshape(events, width)[:, :-1]
+    counts: Ints = np.bincount(codes.reshape(-1), minlength=events * width).reshape(events, width)
+    return counts[:, :-1]
 
 
 def leading(marked: Mask) -> Ints:

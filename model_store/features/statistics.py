@@ -29,6 +29,7 @@ class EncoderStatistics(msgspec.Struct, frozen=True):
     (``weekly``) only if the training part has seen it twice: from less, the hour is only a name for the
     moment, and leads astray afterwards. ``event_types`` are the codes of the types that occurred;
     ``devices`` and ``sources`` the fingerprints of the frequent ones, empty where all events have the same.
+    ``events`` is how many there were.
     """
 
     log_price_mean: float
@@ -41,6 +42,7 @@ class EncoderStatistics(msgspec.Struct, frozen=True):
     event_types: tuple[int, ...] = ()
     devices: tuple[int, ...] = ()
     sources: tuple[int, ...] = ()
+    events: int = 0
 
 
 def statistics_of(
@@ -68,6 +70,7 @@ def statistics_of(
         event_types=tuple(np.unique(rows["event_type"]).tolist()),
         devices=_frequent_codes(rows["device"]),
         sources=_frequent_codes(rows["source"]),
+        events=len(rows),
     )
 
 

@@ -19,6 +19,9 @@ from model_store.features.statistics import EncoderStatistics
 from model_store.lookback import LOOKBACK_EVENTS
 from producers.contract import EVENT_TYPES, EventType
 
+# From fewer events a network learns these by heart: on 999 of them the next action's loss grew.
+LARGE_LOG_EVENTS: Final = 5_000
+
 
 def _always(_: EncoderStatistics) -> bool:
     return True
@@ -32,8 +35,20 @@ def _timed(known: EncoderStatistics) -> bool:
     return known.timed
 
 
-def _has_types(known: EncoderStatistics) -> bool:
-    return len(known.event_types) > 1
+def _large(known: EncoderStatistics) -> bool:
+    return known.events >= LARGE_LOG_EVENTS
+
+
+def _large_and_timed(known: EncoderStatistics) -> bool:
+    return _large(known) and known.timed
+
+
+def _large_with_types(known: EncoderStatistics) -> bool:
+    return _large(known) and len(known.event_types) > 1
+
+
+def _large_with_carts(known: EncoderStatistics) -> bool:
+    return _large(known) and EVENT_TYPES.index(EventType.CART) in known.event_types
 
 
 def _types(known: EncoderStatistics) -> int:
@@ -84,28 +99,28 @@ FEATURES: Final = (
         functions.type_counts,
         "counts",
         reads=LOOKBACK_EVENTS,
-        usable=_has_types,
+        usable=_large_with_types,
         width=_types,
     ),
     Feature(
         functions.cart_size,
         "counts",
         reads=LOOKBACK_EVENTS,
-        usable=lambda known: EVENT_TYPES.index(EventType.CART) in known.event_types,
+        usable=_large_with_carts,
     ),
-    Feature(functions.looks_in_a_row, "counts", reads=LOOKBACK_EVENTS, usable=_has_types),
+    Feature(functions.looks_in_a_row, "counts", reads=LOOKBACK_EVENTS, usable=_large_with_types),
     Feature(functions.log_gap, "gap", reads=1, usable=_timed),
     Feature(functions.hour, "calendar", usable=lambda known: known.daily, width=lambda _: 2),
     Feature(functions.weekday, "calendar", usable=lambda known: known.weekly, width=lambda _: 2),
-    Feature(functions.session_position, "session", reads=LOOKBACK_EVENTS),
+    Feature(functions.session_position, "session", reads=LOOKBACK_EVENTS, usable=_large),
     Feature(
         functions.session_types,
         "session",
         reads=LOOKBACK_EVENTS,
-        usable=_has_types,
+        usable=_large_with_types,
         width=_types,
     ),
-    Feature(functions.session_time, "session", reads=LOOKBACK_EVENTS, usable=_timed),
+    Feature(functions.session_time, "session", reads=LOOKBACK_EVENTS, usable=_large_and_timed),
     Feature(
         functions.device,
         "context",

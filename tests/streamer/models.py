@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.encoder import Encoder
-from model_store.features.groups import DEFAULT_GROUPS
 from model_store.features.statistics import EncoderStatistics
 from model_store.features.table import features_of
 from model_store.item_index import ExactIndex
@@ -16,11 +15,12 @@ from producers.events import EVENT_TYPES
 
 ITEMS = [f"item-{number}" for number in range(40)]
 CATEGORIES = ["shoes", "hats"]
+FEW_GROUPS = ("previous", "price", "gap", "calendar")
 HOUR_MS = 3_600_000
 
 
 def random_model(
-    seed: int = 1, window_size: int = 6, units: int = 8, groups: tuple[str, ...] = DEFAULT_GROUPS
+    seed: int = 1, window_size: int = 6, units: int = 8, groups: tuple[str, ...] = FEW_GROUPS
 ) -> ServedModel:
     """Return a GRU over ``groups`` of features, whose weights are drawn from ``seed``."""
     statistics = EncoderStatistics(
@@ -33,6 +33,7 @@ def random_model(
         event_types=(0, 1, 4),
         devices=(7,),
         sources=(9,),
+        events=10_000,
     )
     counts = np.ones(len(ITEMS) + 1, dtype=np.int64)
     features = features_of(groups, statistics)

@@ -37,6 +37,7 @@ STATISTICS = EncoderStatistics(
     event_types=(0, 1, 4),
     devices=(fingerprint("phone", 8), fingerprint("tablet", 8)),
     sources=(fingerprint("advert", 8),),
+    events=10_000,
 )
 ENCODER = Encoder(
     ["", "cup"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -76,8 +77,16 @@ def test_frequent_devices_come_first_and_the_rare_have_no_column() -> None:
 def test_what_is_the_same_everywhere_has_no_column() -> None:
     known = learned(event(device="phone"), event(device="phone"))
     assert known.devices == ()
-    assert "type_counts" not in usable(known)
-    assert "type_counts" in usable(learned(event(), event(event_type=EventType.CART)))
+    assert "type_counts" not in usable(msgspec.structs.replace(known, events=5_000))
+
+
+def test_a_small_log_is_not_asked_for_counts_which_it_would_learn_by_heart() -> None:
+    known = learned(event(), event(event_type=EventType.CART))
+    assert known.events == 2
+    deep = {"type_counts", "cart_size", "looks_in_a_row"}
+    deep |= {"session_position", "session_types", "session_time"}
+    assert usable(msgspec.structs.replace(known, events=4_999)).isdisjoint(deep)
+    assert deep <= usable(msgspec.structs.replace(known, events=5_000))
 
 
 def test_a_price_known_now_and_then_is_worth_a_column() -> None:
