@@ -1,13 +1,13 @@
 """Fitting the correction of the hazard: a plain hazard of how often a user comes, and how far to trust it.
 
 1. A logistic hazard of the visit statistics is fitted on the fitting part of the log.
-2. On the validation part, which neither it nor the searched network has learned, a logistic regression of
-   both logits weighs them: the network's scale, the plain hazard's, a level, and a slope over the silence.
-   With a ridge towards an even share of both (stacking; Wolpert 1992).
+2. On the validation part, which neither it nor the searched network has learned, the share of the network's
+   logit against the plain hazard's is chosen, from 0 to 1, by the likelihood (stacking; Wolpert 1992). Only
+   the share: a level or a slope fitted on a short part would reach out to silences that it has not seen.
 3. The plain hazard is fitted anew on the whole training part, as the network is.
 
 What the corrected hazard is worth is measured on the validation part, with the plain hazard of the first
-step: only its four weights have seen that part. Bins that end within a session are the network's alone, and
+step: only the share has seen that part. Bins that end within a session are the network's alone, and
 so are bins that hardly any silence reached.
 """
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
+from scipy.optimize import minimize_scalar
 
 from model_store.churn.correction import ChurnCorrection, logit
 from model_store.churn.cutoffs import ChurnScores, churn_scores, cutoff_rows
@@ -28,7 +28,6 @@ from model_store.churn.plain_hazard import (
     enough,
     first_bin_between_visits,
     fit_plain_hazard,
-    log_days,
     visits_of,
 )
 from model_store.evaluating.served import served_steps
@@ -45,11 +44,7 @@ if TYPE_CHECKING:
     from model_store.survival import Survival
 
 MOST_SERVED_EVENTS: Final = 40_000
-_RIDGE: Final = 5.0
 _CUTOFFS: Final = 5
-_EVEN: Final = np.array([0.0, 0.0, 0.5, 0.5])
-
-Floats = npt.NDArray[np.float64]
 
 
 class FittedChurn(NamedTuple):
@@ -77,25 +72,23 @@ def fit_churn(searched: ServedModel, fitting: Part, validation: Part, whole: Par
     plain = fit_plain_hazard(fitting, edges_ms, window_size)
     final = fit_plain_hazard(whole, edges_ms, window_size)
     scores = {"network": _scores(survival, hazard, validation)}
-    weights = None
+    share = None
     if plain is not None and final is not None:
-        weights = _weights(hazard, plain, validation, edges_ms, window_size)
-    if plain is None or final is None or weights is None:
+        share = _share(hazard, plain, validation, edges_ms, window_size)
+    if plain is None or final is None or share is None:
         return FittedChurn(None, scores)
     everything = np.arange(len(validation.table))
     visits = visits_of(validation.table, everything, window_size)
-    corrected = _correction(weights, plain, edges_ms)(hazard, visits)
+    corrected = _correction(share, plain)(hazard, visits)
     scores["corrected"] = _scores(survival, corrected, validation)
-    return FittedChurn(_correction(weights, final, edges_ms), scores)
+    return FittedChurn(_correction(share, final), scores)
 
 
-def _correction(weights: Floats, plain: PlainHazard, edges_ms: Sequence[int]) -> ChurnCorrection:
-    level, slope, of_network, of_plain = weights.tolist()
-    shift = of_plain * plain.bias + level + slope * log_days(edges_ms)
+def _correction(share: float, plain: PlainHazard) -> ChurnCorrection:
     return ChurnCorrection(
-        scale=np.where(plain.covered, of_network, 1.0),
-        kernel=of_plain * plain.kernel,
-        bias=np.where(plain.covered, shift, 0.0),
+        scale=np.where(plain.covered, share, 1.0),
+        kernel=(1 - share) * plain.kernel,
+        bias=(1 - share) * plain.bias,
     )
 
 
@@ -114,14 +107,14 @@ def _scores(survival: Survival, hazard: npt.NDArray[np.float32], validation: Par
     return churn_scores(probability, rows, horizon_ms)
 
 
-def _weights(
+def _share(
     hazard: npt.NDArray[np.float32],
     plain: PlainHazard,
     validation: Part,
     edges_ms: Sequence[int],
     window_size: int,
-) -> Floats | None:
-    """Return the level, the slope, the network's scale and the plain hazard's, from the validation part.
+) -> float | None:
+    """Return the share of the network's logit that the validation part asks for.
 
     A silence that began before the part counts from where the part begins.
     """
@@ -137,9 +130,12 @@ def _weights(
     silences, place = np.unique(rows.silence, return_inverse=True)
     of_plain = plain.logits(visits_of(table, silences, window_size))[place, rows.bin]
     of_network = logit(hazard[rows.silence, rows.bin])
-    ones = np.ones(len(rows.bin))
-    columns = np.stack([ones, log_days(edges_ms)[rows.bin], of_network, of_plain], axis=1)
-    return _ridge_logistic(columns, rows.event)
+    sign = np.where(rows.event, -1.0, 1.0)
+
+    def loss(share: float) -> float:
+        return float(np.logaddexp(0, sign * (share * of_network + (1 - share) * of_plain)).sum())
+
+    return float(minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded").x)
 
 
 def _with_few_events(part: Part) -> Part:
@@ -160,18 +156,3 @@ def _served_hazard(model: ServedModel, table: EventTable) -> npt.NDArray[np.floa
             return None
         hazard[step.events] = step.heads.hazard
     return hazard
-
-
-def _ridge_logistic(columns: Floats, event: npt.NDArray[np.bool_]) -> Floats:
-    """Return the weights of ``columns`` [R, 4] with a ridge towards `_EVEN`, never below 0 for a logit's."""
-    sign = np.where(event, -1.0, 1.0)
-
-    def loss(weights: Floats) -> tuple[float, Floats]:
-        margin = sign * (columns @ weights)
-        off = weights - _EVEN
-        slope = columns.T @ (sign * (0.5 * np.tanh(0.5 * margin) + 0.5))
-        return float(np.logaddexp(0, margin).sum() + _RIDGE * off @ off), slope + 2 * _RIDGE * off
-
-    bounds = [(None, None), (None, None), (0, None), (0, None)]
-    found: Floats = minimize(loss, _EVEN, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return found

@@ -1,4 +1,4 @@
-"""The search for settings, on a log of a few events: what it keeps, and when it says that nothing is better."""
+"""The search for settings, on a log of a few events: what it keeps, and when nothing beats the defaults."""
 
 from __future__ import annotations
 
