@@ -23,8 +23,9 @@ def counts_by_type(types: npt.NDArray[np.uint8], counted: Mask) -> Ints:
     """Return how often each type stands in ``types`` [B, L] where ``counted`` [B, L] is True: [B, types]."""
     events, width = len(types), len(EVENT_TYPES) + 1
     codes = np.where(counted, types, len(EVENT_TYPES)) + width * np.arange(events)[:, None]
-    counts: Ints = np.bincount(codes.reshape(-1), minlength=events * width).reshape(events, width)
-    return counts[:, :-1]
+    counts = np.bincount(codes.reshape(-1), minlength=events * width).reshape(events, width)
+    known: Ints = counts[:, :-1]
+    return known
 
 
 def leading(marked: Mask) -> Ints:
