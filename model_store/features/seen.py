@@ -30,7 +30,8 @@ def counts_by_type(types: npt.NDArray[np.uint8], counted: Mask) -> Ints:
 
 def leading(marked: Mask) -> Ints:
     """Return how many columns [B] of ``marked`` [B, L] are True before the first that is not."""
-    return np.where(marked.all(axis=1), marked.shape[1], marked.argmin(axis=1))
+    columns: Ints = np.where(marked.all(axis=1), marked.shape[1], marked.argmin(axis=1))
+    return columns
 
 
 class Seen:
