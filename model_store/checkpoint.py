@@ -59,13 +59,15 @@ class Course:
     ``stage`` is `SEARCH` while the validation part says when to stop, and `REFIT` while the whole training
     part is learned for as many epochs. ``since_gain`` counts the epochs since one that gained enough.
     Once the search has ended, ``heads`` names the fit of each head that was best on the validation part
-    (`head_choice`), and ``scores`` are those of the best network with them.
+    (`head_choice`), ``own_offsets`` moves the own items (`own_places`), and ``scores`` are those of the best
+    network with both.
     """
 
     stage: str
     learning_rate: float
     epochs: tuple[EpochReport, ...] = ()
     heads: dict[str, int] = field(default_factory=dict)
+    own_offsets: tuple[float, ...] = ()
     scores: Scores | None = None
     best_loss: float | None = None
     best_epoch: int = 0

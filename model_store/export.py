@@ -14,9 +14,12 @@ from model_store.specification import KERAS_FILE, save_network
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy.typing as npt
+
     from model_store.batches import Samples
     from model_store.encoder import Encoder
     from model_store.learner import Learner
+    from model_store.specification import Weights
 
 SEARCHED_DIRECTORY: Final = "searched"
 _INDEX_QUERY_EVENTS: Final = 4_000
@@ -36,7 +39,7 @@ def export(directory: Path, stage: Stage) -> None:
     item_vectors = learner.item_vectors()
     specification = learner.specification
     encoder.save(directory)
-    save_network(directory, specification, serving_weights(specification, learner.network, item_vectors))
+    save_network(directory, specification, _weights(learner, item_vectors))
     build_saved_model(specification, learner.network, item_vectors).save(directory / KERAS_FILE)
     batches = samples.sampled(_INDEX_QUERY_EVENTS).in_order(_INDEX_QUERY_EVENTS)
     queries = np.concatenate([learner.answer(batch).query for batch in batches])
@@ -53,6 +56,9 @@ def export_searched(directory: Path, stage: Stage) -> None:
     learner, encoder, _ = stage
     item_vectors = learner.item_vectors()
     encoder.save(directory)
-    weights = serving_weights(learner.specification, learner.network, item_vectors)
-    save_network(directory, learner.specification, weights)
+    save_network(directory, learner.specification, _weights(learner, item_vectors))
     save_item_index(directory, ExactIndex(item_vectors))
+
+
+def _weights(learner: Learner, item_vectors: npt.NDArray[np.float32]) -> Weights:
+    return serving_weights(learner.specification, learner.network, item_vectors, learner.own_offsets)

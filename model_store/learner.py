@@ -14,6 +14,7 @@ from model_store.distribution import ALONE
 from model_store.losses import Losses, mean_action_loss, mean_hazard_loss
 from model_store.networks.building import build_network, unit_vectors
 from model_store.own_batch import mixed_losses, own_batch_logits, own_batch_signature
+from model_store.own_items import OWN_RANKS
 from model_store.row_adam import RowAdam
 from model_store.sampled_softmax import NegativeSampler, catalogue_logits
 
@@ -40,7 +41,8 @@ class Answers(NamedTuple):
 class Learner:
     """Trains one network of ``specification`` on batches. One ``seed`` gives one start and the same draws.
 
-    A step lowers the sum of the losses, the next action's times ``action_weight``.
+    A step lowers the sum of the losses, the next action's times ``action_weight``. It leaves ``own_offsets``
+    [OWN_RANKS] alone, which `own_places` fits.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Learner:
         self._hidden_item_share = hidden_item_share
         self._sampler = NegativeSampler(encoder.item_counts, sample_size)
         self._generator = np.random.default_rng(seed)
+        self.own_offsets = np.zeros(OWN_RANKS, np.float32)
         shape = (specification.item_count, specification.item_dimensions)
         start = self._generator.normal(0.0, shape[1] ** -0.5, shape).astype(np.float32)
         self._rows = RowAdam(tf.Variable(start))

@@ -8,8 +8,9 @@ the `own_outputs` of the network: with ``o`` those outputs and ``r`` the item's 
             + o[RANKS + 2 + type of its newest event]
 
 The item's weight in the softmax is the sum of what the catalogue and the window give it, so its whole logit
-is the logaddexp of both. A pointer beside a softmax is known from "Get To The Point" (See et al. 2017,
-arXiv:1704.04368) and, for sessions, from RepeatNet (Ren et al. 2019, arXiv:1812.02646).
+is the logaddexp of both, moved by an offset of its rank (`own_places`). A pointer beside a softmax is known
+from "Get To The Point" (See et al. 2017, arXiv:1704.04368), and for sessions from RepeatNet (Ren et al.
+2019, arXiv:1812.02646).
 """
 
 from __future__ import annotations
@@ -88,10 +89,14 @@ def _newest_first(now: npt.NDArray[Any], before: npt.NDArray[Any]) -> npt.NDArra
     return np.concatenate([now[:, None], before], axis=1)
 
 
+def own_ranks(places: int) -> npt.NDArray[np.int64]:
+    """Return which of the `OWN_RANKS` each of a window's ``places`` belongs to; the last one is open."""
+    return np.minimum(np.arange(places), OWN_RANKS - 1)
+
+
 def own_logits(outputs: Floats, own: OwnItems) -> Floats:
     """Return the logits [B, M] of ``own`` from ``outputs`` [B, OWN_OUTPUTS]; -inf where no item stands."""
-    ranks = np.minimum(np.arange(own.items.shape[1]), OWN_RANKS - 1)
-    logits = outputs[:, ranks]
+    logits = outputs[:, own_ranks(own.items.shape[1])]
     logits += outputs[:, OWN_RANKS, None] * own.log_count
     logits += outputs[:, OWN_RANKS + 1, None] * own.same_session
     logits += np.take_along_axis(outputs, OWN_RANKS + 2 + own.event_type, axis=1)
@@ -104,11 +109,10 @@ def merged(
 ) -> tuple[npt.NDArray[np.int64], Floats]:
     """Return the ``k`` best of the catalogue's best items and of a window's own, and their scores, [B, k'].
 
-    ``found`` and ``scores`` [B, K] are the catalogue's ``k`` best, or all if it holds fewer; ``own`` and
-    ``own_scores`` [B, M] the own items with their whole logits, 0 and -inf where there is none. An own item's
-    logit is never below what the catalogue gives it, so no other item can be among the ``k`` best that is not
-    among the catalogue's. Of equal ones the catalogue's stand first. Where fewer are left than k', the last
-    are 0 with -inf.
+    ``found`` and ``scores`` [B, K] are the catalogue's ``k`` + M best, or all if it holds fewer; ``own`` and
+    ``own_scores`` [B, M] the own items with their whole logits, 0 and -inf where there is none. At most M of
+    the found ones are own items, so no other item can be among the ``k`` best. Of equal ones the catalogue's
+    stand first. Where fewer are left than k', the last are 0 with -inf.
     """
     repeated = (found[:, :, None] == own[:, None, :]).any(axis=2)
     items = np.concatenate([np.where(repeated, 0, found), own], axis=1)

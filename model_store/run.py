@@ -21,6 +21,7 @@ from model_store.export import Stage, export_searched
 from model_store.head_choice import choose_heads, refit_heads, start_heads
 from model_store.learner import Learner
 from model_store.networks.specifying import specify
+from model_store.own_places import fit_place_offsets
 from model_store.parts import Part, Split, time_at_share
 from model_store.training_settings import CHURN_HORIZONS_MS, TrainingSettings
 from model_store.validation import measure, score
@@ -138,8 +139,10 @@ class Run:
             self._ended_epoch(course, learner, best)
         learner.set_values(best)
         heads = choose_heads(learner, stage.samples, validation, settings.validation_events)
+        learner.own_offsets = fit_place_offsets(learner, validation, settings.validation_events)
         scores = score(learner, validation, rows_of_part(self._split.validation))
-        return self._agreed(replace(course, heads=heads, scores=scores))
+        offsets = tuple(learner.own_offsets.tolist())
+        return self._agreed(replace(course, heads=heads, own_offsets=offsets, scores=scores))
 
     def _refit(self, stage: Stage, course: Course) -> Course:
         rates = course.learning_rates()
@@ -157,6 +160,7 @@ class Run:
             course = replace(course, epochs=(*course.epochs, report))
             self._ended_epoch(course, stage.learner, [])
         refit_heads(stage.learner, stage.samples, course.heads)
+        stage.learner.own_offsets = np.array(course.own_offsets, np.float32)
         return course
 
     def _hidden_item_share(self) -> float:

@@ -21,7 +21,7 @@ from model_store.cleaning.pipeline import cleaning_files
 from model_store.encoder import ENCODER_FILE, Encoder, Inputs
 from model_store.errors import FileCorruptError
 from model_store.item_index import ItemIndex, load_item_index
-from model_store.own_items import OWN_EVENTS, OwnItems, merged, own_logits
+from model_store.own_items import OWN_EVENTS, OWN_RANKS, OwnItems, merged, own_logits, own_ranks
 from model_store.recurrent_body import RecurrentBody
 from model_store.served_heads import Heads, served_heads
 from model_store.session_purchase import SessionPurchase, feature_count
@@ -29,6 +29,7 @@ from model_store.specification import (
     ENSEMBLE_FILE,
     KERAS_FILE,
     NETWORK_FILE,
+    OWN_OFFSETS,
     NetworkSpecification,
     Weights,
     load_specification,
@@ -84,6 +85,7 @@ class ServedModel:
         self._item_scale = np.float32(specification.item_logit_scale)
         self._item_vectors = weights["item_vectors"]
         self._heads = served_heads(specification, weights)
+        self._own_offsets = weights.get(OWN_OFFSETS, np.zeros(OWN_RANKS, np.float32))
         self.item_fingerprints = np.array([item_fingerprint(item) for item in encoder.items], np.uint64)
         self.item_fingerprints[0] = 0
         self.known_items = frozenset(encoder.items) if specification.own_items else None
@@ -166,9 +168,10 @@ class ServedModel:
         """
         if heads.query is None:
             raise ValueError("this model ranks no items")
-        found, scores = self.next_items(heads.query, k)
         if heads.own is None or own is None:
-            return found, scores
+            return self.next_items(heads.query, k)
+        # a depth that does not hang on the windows beside it, which no answer may do
+        found, scores = self.next_items(heads.query, k + OWN_EVENTS)
         identity, logits = self._own_logits(heads.query, heads.own, own)
         return merged(found, scores, identity, logits, k)
 
@@ -199,6 +202,7 @@ class ServedModel:
         row, place = np.nonzero(index)
         cosine = np.einsum("nd,nd->n", query[row], self._item_vectors[index[row, place]])
         logits[row, place] = np.logaddexp(self._item_scale * cosine, logits[row, place])
+        logits += self._own_offsets[own_ranks(logits.shape[1])]
         return np.where(index > 0, index, -own.items.astype(np.int64)), logits
 
 

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.errors import FileAbsentError, FileCorruptError
-from model_store.own_items import OWN_OUTPUTS
+from model_store.own_items import OWN_OUTPUTS, OWN_RANKS
 from model_store.stepping import CELLS, cell_weight_shapes
 from producers.events import EVENT_TYPES
 
@@ -41,6 +41,7 @@ METRICS_FILE: Final = "metrics.json"
 ENSEMBLE_FILE: Final = "ensemble.json"
 IMPORTED: Final = "imported"
 HIDDEN_OUTPUT: Final = "hidden"
+OWN_OFFSETS: Final = "own_offsets"
 NO_FURTHER_ACTION: Final = "none"
 NetworkName = Literal["simple_rnn", "lstm", "gru", "gru_attention", "transformer"]
 RECURRENT_NETWORKS: Final = tuple(CELLS)
@@ -136,6 +137,7 @@ class NetworkSpecification:
         if self.own_items:
             shapes["own_kernel"] = (self.units + self.item_dimensions, OWN_OUTPUTS)
             shapes["own_bias"] = (OWN_OUTPUTS,)
+            shapes[OWN_OFFSETS] = (OWN_RANKS,)
         if self.hazard_edges_ms:
             shapes["hazard_kernel"] = (self.known_dimensions, len(self.hazard_edges_ms))
             shapes["hazard_bias"] = (len(self.hazard_edges_ms),)

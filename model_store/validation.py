@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from model_store.evaluation import Scores
 from model_store.losses import Losses, mean_action_loss, mean_hazard_loss
 from model_store.metrics import log_loss
+from model_store.own_items import own_ranks
 
 if TYPE_CHECKING:
     from model_store.batches import Batch, Samples
@@ -56,7 +57,8 @@ def measure(learner: Learner, samples: Samples, most_events: int) -> Measured:
             hazard_weight += count
         for start in range(0, len(batch.next_item), _RANKED_AT_ONCE):
             some = slice(start, start + _RANKED_AT_ONCE)
-            losses, places = _ranked(*_candidates(answers, batch, some, vectors, scale))
+            said = candidates_of(answers, batch, some, vectors, scale)
+            losses, places = _ranked(said.logits, said.true)
             item_losses.append(losses)
             ranks.append(places)
     rank = np.concatenate(ranks)
@@ -91,7 +93,8 @@ def score(learner: Learner, samples: Samples, rows: Rows) -> Scores:
             actions += len(truth)
         for start in range(0, len(batch.next_item), _RANKED_AT_ONCE):
             some = slice(start, start + _RANKED_AT_ONCE)
-            _, rank = _ranked(*_candidates(answers, batch, some, vectors, scale))
+            said = candidates_of(answers, batch, some, vectors, scale).moved(learner.own_offsets)
+            _, rank = _ranked(said.logits, said.true)
             hits += int(np.count_nonzero(rank < TOP))
     items = int(np.count_nonzero(rows.item_scored))
     return Scores(
@@ -101,25 +104,50 @@ def score(learner: Learner, samples: Samples, rows: Rows) -> Scores:
     )
 
 
-def _candidates(
-    answers: Answers, batch: Batch, some: slice, vectors: Floats, scale: np.float32
-) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Return the logits of all candidates of ``some`` events, and the column of the true next item [Q].
+class Candidates(NamedTuple):
+    """The candidates for the next item of Q events.
 
-    They are the catalogue without the unknown item, [Q, V - 1], the own items' share included, and behind it
-    the own items that the vocabulary lacks, -inf elsewhere.
+    ``logits`` [Q, V - 1 + M] are the catalogue's without the unknown item, the own items' share included, and
+    behind it those of the own items that the vocabulary lacks, -inf elsewhere. ``true`` [Q] is the column of
+    the next item, ``own_columns`` [Q, M] those of the own items, -1 where there is none; None if the network
+    has no own items.
     """
+
+    logits: Floats
+    true: npt.NDArray[np.int64]
+    own_columns: npt.NDArray[np.int64] | None
+
+    def moved(self, offsets: Floats) -> Candidates:
+        """Return them with the own items' logits moved by the ``offsets`` [OWN_RANKS] of their ranks."""
+        if self.own_columns is None:
+            return self
+        event, place = np.nonzero(self.own_columns >= 0)
+        ranks = own_ranks(self.own_columns.shape[1])
+        self.logits[event, self.own_columns[event, place]] += offsets[ranks[place]]
+        return self
+
+
+def candidates_of(
+    answers: Answers, batch: Batch, some: slice, vectors: Floats, scale: np.float32
+) -> Candidates:
+    """Return the candidates of ``some`` of the events of ``batch`` that have a next item."""
     logits = (answers.query[some] @ vectors.T) * scale
     true = batch.next_item[some].astype(np.int64) - 1
     if answers.own is None:
-        return logits, true
+        return Candidates(logits, true, None)
     own = batch.own.take(some)
     event, place = np.nonzero(own.present & (own.indices > 0))
     column = own.indices[event, place] - 1
     logits[event, column] = np.logaddexp(logits[event, column], answers.own[some][event, place])
     beyond = np.where(own.present & (own.indices == 0), answers.own[some], np.float32(-np.inf))
+    behind = vectors.shape[0] + np.arange(own.present.shape[1])
+    columns = np.where(own.indices > 0, own.indices.astype(np.int64) - 1, behind)
     unknown = vectors.shape[0] + own.is_next.argmax(axis=1)
-    return np.concatenate([logits, beyond], axis=1), np.where(true < 0, unknown, true)
+    return Candidates(
+        np.concatenate([logits, beyond], axis=1),
+        np.where(true < 0, unknown, true),
+        np.where(own.present, columns, -1),
+    )
 
 
 def _ranked(logits: Floats, true: npt.NDArray[np.int64]) -> tuple[Floats, npt.NDArray[np.int64]]:

@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks.support.next_items import Pairs, baseline_ranks, knn_ranks, model_ranks
 from model_store.baselines import Markov, Popular
 from model_store.lookback import lookback_of_windows
-from model_store.own_items import own_items, own_logits
+from model_store.own_items import OWN_RANKS, own_items, own_logits
 from model_store.recompute import states_of_windows
 from model_store.sequences import EventTable
 from model_store.serving import ServedModel
@@ -53,8 +53,9 @@ def rank_in_whole_windows(model: ServedModel, line: list[str], place: int, table
         zip(model.encoder.items, (14.0 * model._item_vectors @ heads.query[0]).tolist(), strict=True)
     )
     del logits[""]
-    for item, logit in zip(newest_first, own.tolist(), strict=False):
-        logits[item] = np.logaddexp(logits.get(item, -np.inf), logit)
+    for rank, (item, logit) in enumerate(zip(newest_first, own.tolist(), strict=False)):
+        offset = model._own_offsets[min(rank, OWN_RANKS - 1)]
+        logits[item] = np.logaddexp(logits.get(item, -np.inf), logit) + offset
     names = sorted(logits, key=lambda item: -logits[item])[:20]
     return names.index(line[place + 1]) + 1 if line[place + 1] in names else 0
 

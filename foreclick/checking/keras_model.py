@@ -10,7 +10,16 @@ import numpy.typing as npt
 from foreclick.errors import ForeclickError
 from foreclick.quiet import importing_tensorflow
 from model_store.encoder import Encoder
-from model_store.specification import ENSEMBLE_FILE, IMPORTED, KERAS_FILE, WEIGHTS_FILE, load_specification
+from model_store.own_items import OWN_RANKS
+from model_store.specification import (
+    ENSEMBLE_FILE,
+    IMPORTED,
+    KERAS_FILE,
+    OWN_OFFSETS,
+    WEIGHTS_FILE,
+    load_specification,
+    load_weights,
+)
 from model_store.windows import rows_of
 
 if TYPE_CHECKING:
@@ -40,6 +49,8 @@ class SavedModel:
         self.item_index = {item: index for index, item in enumerate(self.encoder.items) if index}
         model = keras.saving.load_model(artifact / KERAS_FILE, compile=False)
         self.item_vectors = _item_vectors(artifact, model).astype(np.float64)
+        weights = load_weights(artifact, self.specification)
+        self.own_offsets = weights.get(OWN_OFFSETS, np.zeros(OWN_RANKS, np.float32))
         self._call = tf.function(
             lambda inputs: model({name: inputs[name] for name in model.input}, training=False),
             input_signature=[_signature(tf, self.specification.numeric_features)],

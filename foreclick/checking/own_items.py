@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from producers.events import Event
 
 
+def own_rank(item_id: str, window: Sequence[Event]) -> int | None:
+    """Return how many other items of the ``window`` are newer, at most the last rank.
+
+    None if ``item_id`` does not stand among its last `OWN_EVENTS` events.
+    """
+    newest_first = [event.item_id for event in reversed(window[-OWN_EVENTS:])]
+    if item_id not in newest_first:
+        return None
+    newer = {item for item in newest_first[: newest_first.index(item_id)] if item is not None}
+    return min(len(newer), OWN_RANKS - 1)
+
+
 def own_logit(item_id: str, window: Sequence[Event], outputs: Sequence[float]) -> float:
     """Return the logit that ``item_id`` has as one of the ``window``'s own items, oldest event first.
 
@@ -24,15 +36,15 @@ def own_logit(item_id: str, window: Sequence[Event], outputs: Sequence[float]) -
     """
     newest_first = list(reversed(window[-OWN_EVENTS:]))
     items = [event.item_id for event in newest_first]
-    if item_id not in items:
+    rank = own_rank(item_id, window)
+    if rank is None:
         return -math.inf
     place = items.index(item_id)
-    rank = len({item for item in items[:place] if item is not None})
     together = not any(
         _begins_session(event, before) for event, before in pairwise(newest_first[: place + 1])
     )
     return (
-        outputs[min(rank, OWN_RANKS - 1)]
+        outputs[rank]
         + outputs[OWN_RANKS] * math.log(items.count(item_id))
         + outputs[OWN_RANKS + 1] * together
         + outputs[OWN_RANKS + 2 + EVENT_TYPES.index(newest_first[place].event_type)]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from foreclick.checking.churn_correction import HazardCorrector
 from foreclick.checking.keras_model import SavedModel
-from foreclick.checking.own_items import own_logit
+from foreclick.checking.own_items import own_logit, own_rank
 from foreclick.checking.topics import SourcePosition
 from model_store.windows import pack_row
 
@@ -174,6 +174,8 @@ def _items_difference(
                 logit = model.specification.item_logit_scale * float(query @ model.item_vectors[index])
             if own is not None:
                 logit = float(np.logaddexp(logit, own_logit(item.item_id, window, own)))
+                rank = own_rank(item.item_id, window)
+                logit += 0.0 if rank is None else float(model.own_offsets[rank])
             if logit == -math.inf:
                 return math.nan
             worst = max(worst, abs(item.score - logit))

@@ -13,7 +13,8 @@ import numpy as np
 
 from model_store.networks.bodies import BODIES, cell_weights
 from model_store.networks.heads import build_heads, head_weights, probabilities
-from model_store.specification import HIDDEN_OUTPUT
+from model_store.own_items import OWN_RANKS
+from model_store.specification import HIDDEN_OUTPUT, OWN_OFFSETS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -74,10 +75,18 @@ def build_saved_model(
 
 
 def serving_weights(
-    specification: NetworkSpecification, network: keras.Model, item_vectors: npt.NDArray[np.float32]
+    specification: NetworkSpecification,
+    network: keras.Model,
+    item_vectors: npt.NDArray[np.float32],
+    own_offsets: npt.NDArray[np.float32] | None = None,
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """Return the arrays of `weights.npz`, named as `NetworkSpecification.weight_shapes` names them."""
+    """Return the arrays of `weights.npz`, named as `NetworkSpecification.weight_shapes` names them.
+
+    ``own_offsets`` [OWN_RANKS] are those of `own_places`; None is 0 everywhere.
+    """
     weights: dict[str, Any] = {"item_vectors": item_vectors, **head_weights(specification, network)}
+    if specification.own_items:
+        weights[OWN_OFFSETS] = np.zeros(OWN_RANKS, np.float32) if own_offsets is None else own_offsets
     if not specification.recurrent:
         return weights  # the body is served from the saved model
     for layer in ("event_type_vectors", "category_vectors"):

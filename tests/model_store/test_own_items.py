@@ -97,8 +97,8 @@ def test_merging_the_catalogues_best_equals_ranking_everything(
     own_only = random.normal(0, 5, len(own)).astype(np.float32)
     totals = {item: float(scores[item - 1]) for item in range(1, catalogue + 1)}
     for item, logit in zip(own.tolist(), own_only.tolist(), strict=True):
-        totals[item] = float(np.logaddexp(totals.get(item, -np.inf), logit))
-    best = np.argsort(-scores)[:k]
+        totals[item] = float(np.logaddexp(totals.get(item, -np.inf), logit)) + random.normal(0, 5)
+    best = np.argsort(-scores)[: k + len(own) + 1]
 
     found, values = merged(
         (best + 1)[None],

@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foreclick.checking.own_items import own_logit
+from foreclick.checking.own_items import own_logit, own_rank
 from model_store.features.groups import GROUP_NAMES
 from model_store.recompute import states_of_windows
 from model_store.serving import ServedModel
@@ -155,15 +155,18 @@ def test_published_items_are_those_of_the_whole_window_and_unknown_ones_keep_the
         assert heads.query is not None
         assert heads.own is not None
         outputs = heads.own[0].tolist()
-        vectors = random_weights(MODEL.specification, 1)["item_vectors"]
+        weights = random_weights(MODEL.specification, 1)
+        vectors, offsets = weights["item_vectors"], weights["own_offsets"]
         logits = dict(zip(MODEL.encoder.items, (14.0 * vectors @ heads.query[0]).tolist(), strict=True))
         del logits[""]
         for one in window:
             if one.item_id is not None:
                 logits.setdefault(one.item_id, -math.inf)
-        totals = {
-            item: np.logaddexp(logit, own_logit(item, window, outputs)) for item, logit in logits.items()
-        }
+        totals = {}
+        for item, logit in logits.items():
+            rank = own_rank(item, window)
+            moved = 0.0 if rank is None else float(offsets[rank])
+            totals[item] = float(np.logaddexp(logit, own_logit(item, window, outputs))) + moved
         best = sorted(totals.values(), reverse=True)[:3]
         listed = made[f"{SOURCE.topic_id}-0-{offset}"]
         np.testing.assert_allclose([item["score"] for item in listed], best, atol=1e-4)

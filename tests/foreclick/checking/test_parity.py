@@ -19,7 +19,7 @@ from model_store.item_index import ExactIndex
 from model_store.lookback import lookback_of_windows
 from model_store.networks.building import build_network, build_saved_model, serving_weights, unit_vectors
 from model_store.networks.specifying import specify
-from model_store.own_items import own_items
+from model_store.own_items import OWN_RANKS, own_items
 from model_store.recompute import states_of_windows
 from model_store.serving import ServedModel
 from model_store.specification import KERAS_FILE, load_specification, load_weights, save_network
@@ -29,6 +29,7 @@ from producers.events import EVENT_TYPES, Event, encode_event
 HOUR_MS = 3_600_000
 START_MS = 1_700_000_000_000
 WINDOW_SIZE = 5
+OFFSETS = np.linspace(-1, 1, OWN_RANKS, dtype=np.float32)
 ITEMS = ["", *(f"item-{number}" for number in range(12))]
 
 
@@ -49,7 +50,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = build_network(specification, dropout=0.25, seed=3)
     vectors = unit_vectors(np.random.default_rng(3).normal(size=(len(ITEMS), 6)).astype(np.float32))
     encoder.save(directory)
-    save_network(directory, specification, serving_weights(specification, network, vectors))
+    save_network(directory, specification, serving_weights(specification, network, vectors, OFFSETS))
     build_saved_model(specification, network, vectors).save(directory / KERAS_FILE)
     return directory
 
