@@ -40,9 +40,11 @@ def ensemble(
     validation part, which the parts of the ensemble have not learned at that time. Prints what the ensemble
     is worth there beside each part, by weights that were fitted on the other half of the users.
 
-    Example:
+    Examples:
 
         foreclick ensemble sessions.tsv --format sessions --of gru/0001-1a2b3c4d --of gru/0002-5e6f7a8b
+
+        foreclick ensemble sessions.tsv --format sessions --of gru --no-knn --name ordered
     """
     with importing_tensorflow():  # it takes seconds
         from model_store.ensemble.making import make_ensemble
