@@ -94,7 +94,8 @@ class Encoder:
         self.statistics = statistics
         self.features = tuple(features_of(DEFAULT_GROUPS, statistics) if features is None else features)
         self.places = _places(self.features, statistics)
-        self.lookback_events = max((feature.reads for feature in self.features), default=0)
+        self._features_read = max((feature.reads for feature in self.features), default=0)
+        self.lookback_events = self._features_read
         self._tells_visits = False
         prices = statistics.category_prices or ((statistics.log_price_mean, statistics.log_price_deviation),)
         self._category_prices = np.array(prices, np.float32)
@@ -143,7 +144,7 @@ class Encoder:
 
         L must be at least `lookback_events`; rows further back are not read.
         """
-        reads = self.lookback_events
+        reads = self._features_read
         past = Lookback(lookback.rows[:, :reads], lookback.present[:, :reads])
         if self.cleaning is not None:
             rows = self.cleaning.repaired(rows)
@@ -159,7 +160,7 @@ class Encoder:
             event_type=rows["event_type"].astype(np.int32),
             category=category,
             numeric=numeric,
-            visits=visit_statistics(rows, past) if self._tells_visits else None,
+            visits=visit_statistics(rows, lookback) if self._tells_visits else None,
         )
 
     def encode_window(self, rows: Rows) -> Inputs:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from producers.events import Event
 
 _CHURN_FILE: Final = "churn.npz"
-_READ: Final = 21
+_READ: Final = 64
 _VISIT_GAP_MS: Final = 1_800_000
 _DAY_MS: Final = 86_400_000
 

@@ -2,13 +2,16 @@
 
 1. A logistic hazard of the visit statistics is fitted on the fitting part of the log.
 2. On the validation part, which neither it nor the searched network has learned, the share of the network's
-   logit against the plain hazard's is chosen, from 0 to 1, by the likelihood (stacking; Wolpert 1992). Only
-   the share: a level or a slope fitted on a short part would reach out to silences that it has not seen.
+   logit against the plain hazard's is chosen, from 0 to 1 (stacking; Wolpert 1992): by the log loss of churn
+   at cut-offs of that part, so by what is promised, and not by the many short silences of a log. It is the
+   least share within one standard error of the best: a short part is one moment of a shop, and its best share
+   may make up for a level of that moment. A level or a slope of its own would do so even more, and reach out
+   to silences that the part has not seen.
 3. The plain hazard is fitted anew on the whole training part, as the network is.
 
-What the corrected hazard is worth is measured on the validation part, with the plain hazard of the first
-step: only the share has seen that part. Bins that end within a session are the network's alone, and
-so are bins that hardly any silence reached.
+What the corrected hazard is worth is measured at the same cut-offs, with the plain hazard of the first step:
+only the share has seen them. Bins that end within a session are the network's alone, and so are bins that
+hardly any silence reached.
 """
 
 from __future__ import annotations
@@ -18,26 +21,21 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 
-from model_store.churn.correction import ChurnCorrection, logit
-from model_store.churn.cutoffs import ChurnScores, churn_scores, cutoff_rows
-from model_store.churn.person_periods import person_periods
+from model_store.churn.correction import ChurnCorrection
+from model_store.churn.cutoffs import DAY_MS, ChurnScores, CutoffRows, churn_scores, cutoff_rows
 from model_store.churn.plain_hazard import (
+    LEAST_OF_EACH,
     PlainHazard,
-    enough,
-    first_bin_between_visits,
     fit_plain_hazard,
     visits_of,
 )
 from model_store.evaluating.served import served_steps
 from model_store.parts import sampled_by_user
-from model_store.sequences import known_until_ms, labels_of
+from model_store.sequences import known_until_ms
 from model_store.training_settings import CHURN_HORIZONS_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from model_store.parts import Part
     from model_store.sequences import EventTable
     from model_store.serving import ServedModel
@@ -45,6 +43,8 @@ if TYPE_CHECKING:
 
 MOST_SERVED_EVENTS: Final = 40_000
 _CUTOFFS: Final = 5
+_LEAST: Final = 1e-6
+_SHARES: Final = np.linspace(0.0, 1.0, 41)
 
 
 class FittedChurn(NamedTuple):
@@ -68,20 +68,74 @@ def fit_churn(searched: ServedModel, fitting: Part, validation: Part, whole: Par
     hazard = _served_hazard(searched, validation.table)
     if hazard is None:
         return None
+    asked = _asked(survival, validation)
+    scores = {"network": None if asked is None else asked.scores(hazard[asked.rows.event])}
     edges_ms, window_size = survival.edges_ms, searched.window_size
     plain = fit_plain_hazard(fitting, edges_ms, window_size)
     final = fit_plain_hazard(whole, edges_ms, window_size)
-    scores = {"network": _scores(survival, hazard, validation)}
-    share = None
-    if plain is not None and final is not None:
-        share = _share(hazard, plain, validation, edges_ms, window_size)
-    if plain is None or final is None or share is None:
+    if asked is None or not asked.enough() or plain is None or final is None:
         return FittedChurn(None, scores)
-    everything = np.arange(len(validation.table))
-    visits = visits_of(validation.table, everything, window_size)
-    corrected = _correction(share, plain)(hazard, visits)
-    scores["corrected"] = _scores(survival, corrected, validation)
+    visits = visits_of(validation.table, asked.rows.event, window_size)
+    told = hazard[asked.rows.event]
+    losses = np.stack([asked.log_losses(_correction(each, plain)(told, visits)) for each in _SHARES])
+    share = least_within_an_error(losses, asked.rows.user, _SHARES)
+    scores["corrected"] = asked.scores(_correction(share, plain)(told, visits))
     return FittedChurn(_correction(share, final), scores)
+
+
+class _Asked(NamedTuple):
+    """The cut-offs of the validation part, and the horizon that is asked for there."""
+
+    survival: Survival
+    rows: CutoffRows
+    horizon_ms: int
+
+    def probability(self, hazard: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return P(no event in the horizon) [R], of the hazard [R, bins] behind each row's event."""
+        return self.survival.churn_probability(hazard, self.rows.silent_ms, self.horizon_ms)
+
+    def log_losses(self, hazard: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return the log loss of each row [R], in nats."""
+        probability = np.clip(self.probability(hazard), _LEAST, 1 - _LEAST)
+        return -np.log(np.where(self.rows.churned, probability, 1 - probability))
+
+    def scores(self, hazard: npt.NDArray[np.float32]) -> ChurnScores | None:
+        """Return the measures at the cut-offs."""
+        return churn_scores(self.probability(hazard), self.rows, self.horizon_ms)
+
+    def enough(self) -> bool:
+        """Tell whether enough users stayed away, and enough came, to choose a share by."""
+        away = int(np.count_nonzero(self.rows.churned))
+        return min(away, len(self.rows.churned) - away) >= LEAST_OF_EACH
+
+
+def least_within_an_error(
+    losses: npt.NDArray[np.float64], user: npt.NDArray[np.int64], shares: npt.NDArray[np.float64]
+) -> float:
+    """Return the least of the ascending ``shares`` [S] at most one standard error worse than the best.
+
+    ``losses`` are [S, R], ``user`` [R] tells whose a row is. The error is that of the mean difference to the
+    best share, over users (Breiman, Friedman, Olshen and Stone 1984, section 3.4.3).
+    """
+    worse = losses - losses[losses.mean(axis=1).argmin()]
+    users, place = np.unique(user, return_inverse=True)
+    of_user = np.stack([np.bincount(place, each, len(users)) for each in worse])
+    error = of_user.std(axis=1) * np.sqrt(len(users))
+    return float(shares[(of_user.sum(axis=1) <= error).argmax()])
+
+
+def _asked(survival: Survival, validation: Part) -> _Asked | None:
+    """Return daily cut-offs, or five of a shorter time, at the longest horizon that fits into the part."""
+    table = validation.table
+    begins_ms = int(table.times_ms[validation.scored].min())
+    ends_ms = known_until_ms(table, validation.until_ms)
+    longest_ms = min(survival.horizon_ms, ends_ms - begins_ms)
+    horizon_ms = max((each for each in CHURN_HORIZONS_MS if each <= longest_ms), default=0)
+    if not horizon_ms or validation.until_ms is None:
+        return None
+    step_ms = min(DAY_MS, max((ends_ms - horizon_ms - begins_ms) // _CUTOFFS, 1))
+    cutoffs_ms = np.arange(begins_ms, ends_ms - horizon_ms + 1, step_ms)
+    return _Asked(survival, cutoff_rows(table, cutoffs_ms, horizon_ms), horizon_ms)
 
 
 def _correction(share: float, plain: PlainHazard) -> ChurnCorrection:
@@ -90,52 +144,6 @@ def _correction(share: float, plain: PlainHazard) -> ChurnCorrection:
         kernel=(1 - share) * plain.kernel,
         bias=(1 - share) * plain.bias,
     )
-
-
-def _scores(survival: Survival, hazard: npt.NDArray[np.float32], validation: Part) -> ChurnScores | None:
-    """Return the measures at up to five cut-offs of the validation part, at a horizon that fits into it."""
-    table = validation.table
-    begins_ms = int(table.times_ms[validation.scored].min())
-    ends_ms = known_until_ms(table, validation.until_ms)
-    horizon_ms = min(survival.horizon_ms, (ends_ms - begins_ms) // 2)
-    horizon_ms = max((each for each in CHURN_HORIZONS_MS if each <= horizon_ms), default=0)
-    if not horizon_ms or validation.until_ms is None:
-        return None
-    cutoffs_ms = np.unique(np.linspace(begins_ms, ends_ms - horizon_ms, _CUTOFFS).astype(np.int64))
-    rows = cutoff_rows(table, cutoffs_ms, horizon_ms)
-    probability = survival.churn_probability(hazard[rows.event], rows.silent_ms, horizon_ms)
-    return churn_scores(probability, rows, horizon_ms)
-
-
-def _share(
-    hazard: npt.NDArray[np.float32],
-    plain: PlainHazard,
-    validation: Part,
-    edges_ms: Sequence[int],
-    window_size: int,
-) -> float | None:
-    """Return the share of the network's logit that the validation part asks for.
-
-    A silence that began before the part counts from where the part begins.
-    """
-    table = validation.table
-    begins_ms = int(table.times_ms[validation.scored].min())
-    labels = labels_of(table, validation.until_ms)
-    seen_from_ms = np.maximum(begins_ms - table.times_ms, 0)
-    first_bin = first_bin_between_visits(edges_ms)
-    rows = person_periods(labels.gap_ms, labels.returned, edges_ms, first_bin, seen_from_ms)
-    rows = rows.where(plain.covered[rows.bin])
-    if not enough(rows):
-        return None
-    silences, place = np.unique(rows.silence, return_inverse=True)
-    of_plain = plain.logits(visits_of(table, silences, window_size))[place, rows.bin]
-    of_network = logit(hazard[rows.silence, rows.bin])
-    sign = np.where(rows.event, -1.0, 1.0)
-
-    def loss(share: float) -> float:
-        return float(np.logaddexp(0, sign * (share * of_network + (1 - share) * of_plain)).sum())
-
-    return float(minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded").x)
 
 
 def _with_few_events(part: Part) -> Part:

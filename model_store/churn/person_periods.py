@@ -30,22 +30,18 @@ class PersonPeriods(NamedTuple):
         return PersonPeriods(self.silence[kept], self.bin[kept], self.event[kept])
 
 
-def person_periods(
-    gap_ms: Ints, returned: Flags, edges_ms: Sequence[int], first_bin: int, seen_from_ms: Ints | None = None
-) -> PersonPeriods:
+def person_periods(gap_ms: Ints, returned: Flags, edges_ms: Sequence[int], first_bin: int) -> PersonPeriods:
     """Return the rows of silences of ``gap_ms`` [E] that an event ended where ``returned`` [E].
 
-    Bins below ``first_bin`` give none. A bin that was seen only in part gives none, nor does one that began
-    before ``seen_from_ms`` [E] of the silence had passed. The open last bin is taken to end after the length
-    of the bin before it.
+    Bins below ``first_bin`` give none, nor does a bin that was seen only in part. The open last bin is taken
+    to end after the length of the bin before it.
     """
     edges = np.asarray([*edges_ms, 2 * edges_ms[-1] - edges_ms[-2]], np.int64)
-    begun = np.zeros(len(gap_ms), np.int64) if seen_from_ms is None else seen_from_ms
     parts = []
     for each in range(first_bin, len(edges_ms)):
         survived = gap_ms >= edges[each + 1]
         ended = (gap_ms >= edges[each]) & ~survived & returned
-        rows = np.flatnonzero((survived | ended) & (begun <= edges[each]))
+        rows = np.flatnonzero(survived | ended)
         parts.append(PersonPeriods(rows, np.full(len(rows), each), ended[rows]))
     if not parts:
         return PersonPeriods(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool))

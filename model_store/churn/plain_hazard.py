@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
+from model_store.chunks import chunk_bounds
 from model_store.churn.person_periods import PersonPeriods, person_periods
 from model_store.churn.visits import VISIT_LOOKBACK, VISIT_NAMES, visit_statistics
 from model_store.lookback import lookback_at
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
     from model_store.sequences import EventTable
 
 MOST_EVENTS: Final = 200_000
-_LEAST_EVENTS_OF_EACH: Final = 20
+LEAST_OF_EACH: Final = 20
 _LEAST_ROWS_OF_BIN: Final = 50
 _STRENGTH: Final = 1.0
+_LOOKBACKS_AT_ONCE: Final = 16_384
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,7 +58,7 @@ def fit_plain_hazard(part: Part, edges_ms: Sequence[int], window_size: int) -> P
     rows = person_periods(labels.gap_ms, labels.returned, edges_ms, first_bin_between_visits(edges_ms))
     covered = np.bincount(rows.bin, minlength=len(edges_ms)) >= _LEAST_ROWS_OF_BIN
     rows = rows.where(covered[rows.bin])
-    if not enough(rows):
+    if not _enough(rows):
         return None
     silences, place = np.unique(rows.silence, return_inverse=True)
     visits = visits_of(part.table, silences, window_size).astype(np.float64)
@@ -76,8 +78,12 @@ def visits_of(table: EventTable, events: npt.NDArray[np.int64], window_size: int
     windows = windows_of(table, window_size)
     new = windows.length - windows.new_from
     first = np.repeat(windows.start, new)  # where the window of each event of the table starts
-    lookback = lookback_at(table.rows, events, events - first[events], VISIT_LOOKBACK)
-    return visit_statistics(table.rows[events], lookback)
+    found = np.empty((len(events), len(VISIT_NAMES)), np.float32)
+    for start, end in chunk_bounds(len(events), _LOOKBACKS_AT_ONCE):
+        some = events[start:end]
+        lookback = lookback_at(table.rows, some, some - first[some], VISIT_LOOKBACK)
+        found[start:end] = visit_statistics(table.rows[some], lookback)
+    return found
 
 
 def _design(
@@ -99,7 +105,7 @@ def log_days(edges_ms: Sequence[int]) -> Floats:
     return logarithms
 
 
-def enough(rows: PersonPeriods) -> bool:
+def _enough(rows: PersonPeriods) -> bool:
     """Tell whether ``rows`` hold enough events, and enough others, to fit a few weights."""
     events = int(np.count_nonzero(rows.event))
-    return min(events, len(rows.event) - events) >= _LEAST_EVENTS_OF_EACH
+    return min(events, len(rows.event) - events) >= LEAST_OF_EACH
