@@ -1,4 +1,4 @@
-"""The plain hazard learns rhythms that a made-up log has for sure, and a network gets the share it is worth."""
+"""The plain hazard learns rhythms that a log has for sure, and a network gets the share it is worth."""
 
 from __future__ import annotations
 
