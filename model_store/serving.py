@@ -18,6 +18,7 @@ import xxhash
 
 from model_store.churn.correction import ChurnCorrection
 from model_store.cleaning.pipeline import cleaning_files
+from model_store.companion import Companion
 from model_store.encoder import ENCODER_FILE, Encoder, Inputs
 from model_store.errors import FileCorruptError
 from model_store.item_index import ItemIndex, load_item_index
@@ -62,6 +63,7 @@ class ServedModel:
         window_body: WindowBody | None = None,
         session_purchase: SessionPurchase | None = None,
         churn: ChurnCorrection | None = None,
+        companion: Companion | None = None,
     ) -> None:
         """Take the parts of an artifact. ``fingerprint``, 32 bits, tells apart models whose states differ.
 
@@ -80,6 +82,7 @@ class ServedModel:
         self._window_body = window_body
         self.session_purchase = session_purchase
         self._churn = churn
+        self._companion = companion
         if churn is not None:
             encoder.tell_visits()
         self._item_scale = np.float32(specification.item_logit_scale)
@@ -130,6 +133,8 @@ class ServedModel:
         or what `behind_windows` gives.
         """
         heads = self._heads(state[:, : self.specification.units], inputs)
+        if self._companion is not None and heads.next_action is not None:
+            heads = replace(heads, next_action=self._companion.next_action(heads.next_action, inputs))
         if self._churn is None or heads.hazard is None or inputs.visits is None:
             return heads
         return replace(heads, hazard=self._churn(heads.hazard, inputs.visits))
@@ -138,7 +143,8 @@ class ServedModel:
         """Return P(a purchase comes later in the session), float32[batch]; None if the model does not say."""
         if self.session_purchase is None or heads.next_action is None:
             return None
-        return self.session_purchase(heads.next_action, inputs)
+        said = self.session_purchase(heads.next_action, inputs)
+        return said if self._companion is None else self._companion.purchase_in_session(said, inputs)
 
     def next_items(self, query: Floats, k: int) -> tuple[npt.NDArray[np.int64], Floats]:
         """Return the ``k`` best next items of each query and their logits, best first.
@@ -241,7 +247,9 @@ def served_model_in(directory: Path, name: str, version: str, *, exact: bool = F
     purchase = SessionPurchase.load(directory, feature_count(specification))
     fingerprint = _fingerprint(directory, specification, weights)
     churn = ChurnCorrection.load(directory, len(specification.hazard_edges_ms))
-    parts = (specification, weights, encoder, index, body, purchase, churn)
+    actions = len(specification.action_names)
+    companion = Companion.load(directory, specification.numeric_features, actions)
+    parts = (specification, weights, encoder, index, body, purchase, churn, companion)
     return ServedModel(name, version, fingerprint, *parts)
 
 

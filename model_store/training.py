@@ -20,6 +20,7 @@ from model_store.checkpoint import Checkpoint, Course
 from model_store.chunks import stretches
 from model_store.churn.fitting import fit_churn
 from model_store.cleaning.tables import clean_table
+from model_store.companion_fit import fit_companion
 from model_store.distribution import ALONE
 from model_store.errors import TrainingError
 from model_store.evaluation import MODEL, Scores, baseline_scores, rows_of_part
@@ -114,6 +115,7 @@ def train_table(
         export(writing.directory, stage)
         if settings.refit and checkpoint.searched.is_dir():
             shutil.copytree(checkpoint.searched, writing.directory / SEARCHED_DIRECTORY)
+        _add_companion(writing.directory, split, refit=settings.refit)
         _add_session_purchase(writing.directory, sampled_by_user(split.whole, settings.most_measured_events))
         comparison = replace(comparison, churn=_add_churn(writing.directory, split, refit=settings.refit))
         _write_json(writing.directory / TRAINING_FILE, {"settings": settings, "course": course})
@@ -199,6 +201,16 @@ def _compared(split: Split, course: Course, stage: Stage, most_baseline_events: 
         learned = sampled_by_user(split.whole, most_baseline_events)
         test = {MODEL: measured, **baseline_scores(learned, split.test)}
     return Comparison(validation, test)
+
+
+def _add_companion(directory: Path, split: Split, *, refit: bool) -> None:
+    """Fit the companion, weighed by a network that has not learned the validation part."""
+    before = directory / SEARCHED_DIRECTORY if refit else directory
+    if before.is_dir():
+        whole = split.whole if refit else split.fitting
+        fitted = fit_companion(served_model_in(before, "", ""), split.fitting, split.validation, whole)
+        if fitted is not None:
+            fitted.save(directory)
 
 
 def _add_session_purchase(directory: Path, training: Part) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from foreclick.checking.action_companion import ActionPool
 from foreclick.errors import ForeclickError
 from foreclick.quiet import importing_tensorflow
 from model_store.encoder import Encoder
@@ -46,6 +47,7 @@ class SavedModel:
 
         self.specification = load_specification(artifact)
         self.encoder = Encoder.load(artifact)
+        self._pool = ActionPool(artifact)
         self.item_index = {item: index for index, item in enumerate(self.encoder.items) if index}
         model = keras.saving.load_model(artifact / KERAS_FILE, compile=False)
         self.item_vectors = _item_vectors(artifact, model).astype(np.float64)
@@ -62,7 +64,9 @@ class SavedModel:
         padded = self._padded(windows, lengths)
         outputs = self._call(padded)
         last = (np.arange(len(windows)), lengths - 1)
-        return {name: values.numpy()[last] for name, values in outputs.items()}
+        heads = {name: values.numpy()[last] for name, values in outputs.items()}
+        read = (padded["event_type"][last], padded["numeric"][last])
+        return {**heads, "next_action": self._pool.pooled(heads["next_action"], *read)}
 
     def _padded(
         self, windows: Sequence[Sequence[bytes]], lengths: npt.NDArray[np.int64]
