@@ -22,7 +22,7 @@ from model_store.head_fitting import first_clearly_better
 from model_store.lookback import lookback_at
 from model_store.parts import sampled_by_user
 from model_store.session_purchase_fit import fit_session_purchase
-from model_store.windows import SESSION_GAP_MS
+from model_store.windows import SESSION_GAP_MS, kept_after_overflow
 from producers.events import EVENT_TYPES
 
 if TYPE_CHECKING:
@@ -55,8 +55,12 @@ class _Question(NamedTuple):
     classes: int
 
 
-def fit_companion(searched: ServedModel, fitting: Part, validation: Part, whole: Part) -> Companion | None:
+def fit_companion(
+    searched: ServedModel, fitting: Part, validation: Part, encoder: Encoder, whole: Part
+) -> Companion | None:
     """Return the companion of a network, ``searched`` being the one that learned ``fitting`` only.
+
+    ``encoder`` is that of the network to publish, which learned ``whole``.
 
     None where it would count nothing, and for a log without times, with one type of events, or with under
     5,000 to fit, which a perceptron would learn by heart.
@@ -64,14 +68,17 @@ def fit_companion(searched: ServedModel, fitting: Part, validation: Part, whole:
     statistics = searched.encoder.statistics
     if not statistics.timed or len(statistics.event_types) < 2:
         return None
-    learned, judged = _questions(searched, fitting), _questions(searched, validation)
+    learned, judged = (
+        _questions(searched, searched.encoder, fitting),
+        _questions(searched, searched.encoder, validation),
+    )
     if len(learned[0].truth) < LARGE_LOG_EVENTS:
         return None
     network = _said(searched, fitting, validation)
     fits = [_chosen(*each) for each in zip(learned, judged, network, strict=True)]
     if not any(share for _, share in fits):
         return None
-    questions = _questions(searched, whole)
+    questions = _questions(searched, encoder, whole)
     action, session = (
         _perceptron(question, strength, _FITS)
         for question, (strength, _) in zip(questions, fits, strict=True)
@@ -79,12 +86,12 @@ def fit_companion(searched: ServedModel, fitting: Part, validation: Part, whole:
     return Companion(action, fits[0][1], session, fits[1][1])
 
 
-def _questions(model: ServedModel, part: Part) -> tuple[_Question, _Question]:
+def _questions(model: ServedModel, encoder: Encoder, part: Part) -> tuple[_Question, _Question]:
     """Return the next actions, and the purchases in the session, of the events whose future is known."""
     most = _MOST_EVENTS if part.scored.all() else _MOST_VALIDATION_EVENTS
     part = sampled_by_user(part, most)
     truth = truth_of(part, SESSION_GAP_MS)
-    known = _known(model.encoder, part, model.window_size)[truth.event]
+    known = _known(encoder, part, model.window_size)[truth.event]
     ended = truth.session_known
     return (
         _Question(known, truth.next_action, truth.user, len(model.action_names)),
@@ -96,7 +103,7 @@ def _known(encoder: Encoder, part: Part, window_size: int) -> Floats:
     """Return what is known behind each event of the part, from windows of ``window_size`` events."""
     rows, here = part.table.rows, np.arange(len(part.table))
     begins = np.maximum.accumulate(np.where(part.table.starts_user(), here, 0)) if len(here) else here
-    place = np.minimum(here - begins, window_size - 1)
+    place = _held(here - begins, window_size)
     found: list[Floats] = [np.empty((0, encoder.numeric_features + len(EVENT_TYPES)))]
     for start in range(0, len(rows), _ENCODED_AT_ONCE):
         some = here[start : start + _ENCODED_AT_ONCE]
@@ -104,6 +111,13 @@ def _known(encoder: Encoder, part: Part, window_size: int) -> Floats:
         types = np.eye(len(EVENT_TYPES))[inputs.event_type]
         found.append(np.concatenate([inputs.numeric, types], axis=1))
     return np.concatenate(found)
+
+
+def _held(before: Ints, window_size: int) -> Ints:
+    """Return how many of the events ``before`` [E] its window still holds; see `windows.inserted`."""
+    kept = kept_after_overflow(window_size) if window_size > 1 else 0
+    held: Ints = np.where(before < window_size, before, kept + (before - window_size) % (window_size - kept))
+    return held
 
 
 def _said(model: ServedModel, fitting: Part, validation: Part) -> tuple[Floats, Floats]:

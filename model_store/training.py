@@ -22,6 +22,7 @@ from model_store.churn.fitting import fit_churn
 from model_store.cleaning.tables import clean_table
 from model_store.companion_fit import fit_companion
 from model_store.distribution import ALONE
+from model_store.encoder import Encoder
 from model_store.errors import TrainingError
 from model_store.evaluation import MODEL, Scores, baseline_scores, rows_of_part
 from model_store.export import SEARCHED_DIRECTORY, Stage, export
@@ -208,7 +209,8 @@ def _add_companion(directory: Path, split: Split, *, refit: bool) -> None:
     before = directory / SEARCHED_DIRECTORY if refit else directory
     if before.is_dir():
         whole = split.whole if refit else split.fitting
-        fitted = fit_companion(served_model_in(before, "", ""), split.fitting, split.validation, whole)
+        searched, encoder = served_model_in(before, "", ""), Encoder.load(directory)
+        fitted = fit_companion(searched, split.fitting, split.validation, encoder, whole)
         if fitted is not None:
             fitted.save(directory)
 

@@ -13,6 +13,7 @@ from model_store.companion import COMPANION_FILE, Companion, Perceptron
 from model_store.companion_fit import fit_companion
 from model_store.encoder import Inputs
 from model_store.errors import FileCorruptError
+from model_store.evaluating.served import served_steps
 from model_store.parts import Part, part_between
 from model_store.sequences import EventTable
 from producers.events import Event, EventType
@@ -97,7 +98,7 @@ def log(users: int) -> Part:
 def test_it_counts_where_the_network_knows_less(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(companion_fit, "LARGE_LOG_EVENTS", 1_000)
     model, seen = random_model(), log(300)
-    fitted = fit_companion(model, seen, log(60), seen)
+    fitted = fit_companion(model, seen, log(60), model.encoder, seen)
     assert fitted is not None
     assert fitted.action_share > 0
     row = Inputs(
@@ -109,6 +110,17 @@ def test_it_counts_where_the_network_knows_less(monkeypatch: pytest.MonkeyPatch)
     assert fitted.action(row)[0].argmax() == model.action_names.index("view")
 
 
+def test_it_is_fitted_on_what_a_worker_reads() -> None:
+    model = random_model(groups=("counts", "session", "gap"))
+    kinds = np.random.default_rng(1).choice([EventType.VIEW, EventType.CART, EventType.PURCHASE], 40)
+    events = [event(f"user {place % 3 // 2}", place, EventType(kind)) for place, kind in enumerate(kinds)]
+    part = part_between(EventTable.from_events(events), 0.0, 1.0, timed=True)
+    known = companion_fit._known(model.encoder, part, model.window_size)
+    for step in served_steps(model, part.table):
+        np.testing.assert_array_equal(known[step.events, :-6], step.inputs.numeric)
+
+
 def test_a_small_log_has_none() -> None:
     seen = log(60)
-    assert fit_companion(random_model(), seen, seen, seen) is None
+    model = random_model()
+    assert fit_companion(model, seen, seen, model.encoder, seen) is None
