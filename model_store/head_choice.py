@@ -42,7 +42,7 @@ CANDIDATES: Final[tuple[Penalty | None, ...]] = (
     Penalty(1.0, 1.0),
     AS_LEARNED,
 )
-MOST_EVENTS: Final = 20_000
+MOST_EVENTS: Final = 8_000
 _BATCH_EVENTS: Final = 4_096
 
 Choice = dict[str, int]

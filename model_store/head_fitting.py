@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 
-_STOPPING: Final = {"maxiter": 200, "ftol": 1e-11, "gtol": 1e-7}
+_STOPPING: Final = {"maxiter": 200, "ftol": 1e-9, "gtol": 1e-6}
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
@@ -100,8 +100,9 @@ class SilenceTruth(NamedTuple):
 
     def losses(self, logits: Floats) -> Floats:
         """Return the negative log likelihood of each silence [E], in nats; see `losses.mean_hazard_loss`."""
-        losses = self.ended * np.logaddexp(0, -logits) + self.lasted * np.logaddexp(0, logits)
-        summed: Floats = losses.sum(axis=1)
+        # log(1 + exp(x)) in two quick steps, which np.logaddexp takes three times as long for
+        softplus = np.log1p(np.exp(-np.abs(logits))) + np.maximum(logits, 0)
+        summed: Floats = ((self.ended + self.lasted) * softplus - self.ended * logits).sum(axis=1)
         return summed
 
     def slope(self, logits: Floats) -> Floats:
