@@ -10,27 +10,8 @@ from model_store.recompute import states_of_windows
 from model_store.sequences import EventTable
 from model_store.serving import ServedModel
 from model_store.windows import inserted, rows_of
-from producers.events import Event, EventType
+from tests.model_store.session_tables import sessions
 from tests.streamer.models import random_model
-
-
-def sessions(*lines: str) -> EventTable:
-    """One shopper a line, all their views a second apart."""
-    events, time_ms = [], 1_700_000_000_000
-    for user, line in enumerate(lines):
-        for item in line.split():
-            time_ms += 1_000
-            events.append(
-                Event(
-                    event_id=str(time_ms),
-                    user_id=f"user {user}",
-                    session_id=f"session {user}",
-                    event_type=EventType.VIEW,
-                    event_time_ms=time_ms,
-                    item_id=item,
-                )
-            )
-    return EventTable.from_events(events)
 
 
 def silent(share: float) -> None:

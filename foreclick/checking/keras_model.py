@@ -21,6 +21,7 @@ from model_store.specification import (
     load_specification,
     load_weights,
 )
+from model_store.window_body import padded
 from model_store.windows import rows_of
 
 if TYPE_CHECKING:
@@ -77,18 +78,7 @@ class SavedModel:
         """
         rows = rows_of(row for window in windows for row in window)
         inputs = self.encoder.encode_windows(rows, lengths)
-        present = np.arange(lengths.max()) < lengths[:, None]  # bool[windows, longest]
-        arrays = {
-            "item": inputs.item,
-            "event_type": inputs.event_type,
-            "category": inputs.category,
-            "numeric": inputs.numeric,
-        }
-        padded = {}
-        for name, values in arrays.items():
-            padded[name] = np.zeros((*present.shape, *values.shape[1:]), values.dtype)
-            padded[name][present] = values
-        return padded
+        return padded(inputs, lengths)
 
 
 def _item_vectors(artifact: Path, model: Any) -> npt.NDArray[np.float32]:

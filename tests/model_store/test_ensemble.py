@@ -19,20 +19,21 @@ from model_store.ensemble.neighbours import Neighbours
 from model_store.errors import FileCorruptError
 from model_store.evaluating.served import served_steps
 from model_store.recompute import states_of_windows
-from model_store.sequences import EventTable
 from model_store.serving import ServedModel, load_served_model
 from model_store.session_knn import SessionKnn
 from model_store.training import train_table
 from model_store.training_settings import default_training_settings
-from producers.events import Event, EventType
 from streamer.state import unpack_state
+from tests.model_store.session_tables import sessions
 from tests.streamer.events import event, record
 from tests.streamer.models import random_model
 from tests.streamer.test_scoring import Shop
 
 ITEMS = 9
 
-sessions = st.lists(st.lists(st.integers(1, ITEMS - 1), min_size=1, max_size=6, unique=True), max_size=12)
+numbered_sessions = st.lists(
+    st.lists(st.integers(1, ITEMS - 1), min_size=1, max_size=6, unique=True), max_size=12
+)
 
 
 def columns(made: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -40,27 +41,10 @@ def columns(made: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     return number.astype(np.int64), np.array([item for one in made for item in one], np.int64)
 
 
-def table_of(lines: list[str]) -> EventTable:
-    events, time_ms = [], 1_700_000_000_000
-    for user, line in enumerate(lines):
-        for item in line.split():
-            time_ms += 1_000
-            events.append(
-                Event(
-                    event_id=str(time_ms),
-                    user_id=f"user {user}",
-                    session_id=f"session {user}",
-                    event_type=EventType.VIEW,
-                    event_time_ms=time_ms,
-                    item_id=item,
-                )
-            )
-    return EventTable.from_events(events)
-
-
 @settings(max_examples=80, deadline=None)
 @given(
-    sessions, st.lists(st.lists(st.integers(1, ITEMS - 1), max_size=5, unique=True), min_size=1, max_size=4)
+    numbered_sessions,
+    st.lists(st.lists(st.integers(1, ITEMS - 1), max_size=5, unique=True), min_size=1, max_size=4),
 )
 def test_neighbours_of_a_batch_are_those_of_session_knn(
     made: list[list[int]], asked: list[list[int]]
@@ -130,12 +114,12 @@ def test_an_event_is_scored_alike_alone_and_among_others(model: EnsembleModel) -
     lines = [" ".join(f"item-{item}" for item in row) for row in drawn.tolist()]
     together = {
         int(number): (items, scores)
-        for step in served_steps(model, table_of(lines))
+        for step in served_steps(model, sessions(*lines))
         for number, items, scores in zip(
             step.events, *model.ranked_items(step.heads, step.own, 6), strict=True
         )
     }
-    for step in served_steps(model, table_of(lines)):
+    for step in served_steps(model, sessions(*lines)):
         for place, number in enumerate(step.events.tolist()):
             chosen = np.array([place])
             items, scores = model.ranked_items(step.heads.take(chosen), step.own.take(chosen), 6)
@@ -144,7 +128,7 @@ def test_an_event_is_scored_alike_alone_and_among_others(model: EnsembleModel) -
 
 
 def test_the_order_is_that_of_the_weighed_features(model: EnsembleModel) -> None:
-    step = list(served_steps(model, table_of(["item-1 item-44 item-3"])))[-1]
+    step = list(served_steps(model, sessions("item-1 item-44 item-3")))[-1]
     assert isinstance(step.heads, EnsembleHeads)
     made = candidates(model._members, model._tables, step.heads.members, step.own)
     totals = {
@@ -159,10 +143,10 @@ def test_the_order_is_that_of_the_weighed_features(model: EnsembleModel) -> None
 
 
 def test_states_are_those_of_the_networks_side_by_side(model: EnsembleModel) -> None:
-    steps = list(served_steps(model, table_of(["item-1 item-2 item-3"])))
+    steps = list(served_steps(model, sessions("item-1 item-2 item-3")))
     assert steps[-1].states.shape == (1, model.state_units) == (1, 16)
     for number in (0, 1):
-        alone = list(served_steps(random_model(number + 1), table_of(["item-1 item-2 item-3"])))
+        alone = list(served_steps(random_model(number + 1), sessions("item-1 item-2 item-3")))
         np.testing.assert_allclose(
             steps[-1].states[:, 8 * number : 8 * (number + 1)], alone[-1].states, atol=1e-6
         )
@@ -195,7 +179,7 @@ def test_an_ensemble_is_made_published_and_served(tmp_path: Path) -> None:
     # after an item comes the next number, in 30 ways
     starts = random.integers(0, 30, 240)
     lines = [" ".join(f"i{(start + step) % 30}" for step in range(4)) for start in starts.tolist()]
-    table, store = table_of(lines), ModelStore(tmp_path / "models")
+    table, store = sessions(*lines), ModelStore(tmp_path / "models")
     trained = train_table(
         table,
         default_training_settings(window_size=6, timed=False, units=4, item_dimensions=4, most_epochs=1),
@@ -212,7 +196,7 @@ def test_an_ensemble_is_made_published_and_served(tmp_path: Path) -> None:
     assert made.scores["ensemble"].mrr_at_20 > made.scores["network 0"].mrr_at_20
     served = load_served_model(store, "ensemble", made.version)
     assert isinstance(served, EnsembleModel)
-    step = list(served_steps(served, table_of(["i7 i8 i9"])))[-1]
+    step = list(served_steps(served, sessions("i7 i8 i9")))[-1]
     items, _ = served.ranked_items(step.heads, step.own, 1)
     assert served.encoder.items[items[0, 0]] == "i10"
     broken = tmp_path / "broken"
