@@ -18,6 +18,7 @@ PLACES = {
     "aiokafka": ("streamer/*",),
     "redis": ("streamer/window_store*",),
     "faiss": ("model_store/*",),
+    "numba": ("model_store/kernels/*",),
     "sklearn": ("model_store/*",),
     "tensorflow": ("model_store/*", "foreclick/checking/keras_model.py"),
     "keras": ("model_store/*", "foreclick/checking/keras_model.py"),

@@ -1,0 +1,56 @@
+"""Loops over a batch's events, compiled by Numba: what NumPy would do in many passes over short arrays.
+
+A kernel may call kernels of any file of this package, and nothing else of ours. Compiled code is kept on disk
+under the digest of the whole package, because Numba itself looks only at the file of the function that is
+called, and would go on with the old code of another.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, ParamSpec, TypeVar
+
+import numba
+import xxhash
+from numba.core import config
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+_HERE: Final = Path(__file__).parent
+
+
+def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Return ``function`` compiled at its first call with arguments of new types, or read from disk.
+
+    It runs without the interpreter's lock, so the event loop goes on beside the scoring thread. Arithmetic
+    is IEEE's, in the order in which it is written. Where nothing can be written to disk, every process
+    compiles for itself.
+    """
+    try:
+        kernel: Any = numba.njit(function, cache=True, nogil=True)
+    except RuntimeError:  # no directory is writable
+        kernel = numba.njit(function, nogil=True)
+    compiled_function: Callable[Parameters, Result] = kernel
+    return compiled_function
+
+
+def _cache_directory() -> str:
+    """Return where this release's compiled kernels go: beside their source, else in the user's cache."""
+    digest = xxhash.xxh3_64(numba.__version__)
+    for path in sorted(_HERE.glob("*.py")):
+        digest.update(path.read_bytes())
+    beside = _HERE / "__pycache__"
+    try:
+        beside.mkdir(exist_ok=True)
+        writable = os.access(beside, os.W_OK)
+    except OSError:
+        writable = False
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return str((beside if writable else Path(cache, "foreclick", "kernels")) / digest.hexdigest())
+
+
+if not config.CACHE_DIR:  # NUMBA_CACHE_DIR names another
+    config.CACHE_DIR = _cache_directory()
