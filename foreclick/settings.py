@@ -45,6 +45,11 @@ class Settings(TopicNames):
     # Servers
     kafka: str = _setting("", "Kafka's bootstrap addresses, host:port,…; empty starts an embedded broker")
     redis: str = _setting("", "URL of the Redis-protocol server; empty starts an embedded Valkey")
+    redis_topology: str = _setting(
+        "single",
+        "what stands at that URL: one server, or any node of a cluster",
+        choices=("single", "cluster"),
+    )
     redis_password: str = _setting("", "password of the Redis-protocol server", secret=True)
     redis_tls_ca_location: Path | None = _setting(
         None, "CA certificates (PEM) that a rediss:// server is held to"

@@ -23,6 +23,7 @@ def worker_config(
     return WorkerConfig(
         kafka=settings.kafka,
         redis_url=settings.redis,
+        redis_cluster=settings.redis_topology == "cluster",
         topic_prefix=settings.topic_prefix,
         consumer_group=settings.consumer_group,
         model_store=settings.model_store,

@@ -161,6 +161,7 @@ class StreamerApp(faust.App):
             config.state_ttl_ms,
             config.redis_timeout_ms,
             config.redis_options,
+            cluster=config.redis_cluster,
         )
         await self.add_async_context(aclosing(store))
         room = Room(config.max_batches_in_flight, config.max_events_in_flight)

@@ -21,6 +21,7 @@ class WorkerConfig(TopicNames):
 
     kafka: str
     redis_url: str
+    redis_cluster: bool
     topic_prefix: str
     consumer_group: str
     model_store: Path

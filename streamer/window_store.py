@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import redis.asyncio as redis
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from streamer.errors import StaleOwner, StoreUnavailable
 from streamer.records import SourcePartition
 
 MAX_CONNECTIONS: Final = 8
+_REDIS_ERRORS: Final = (RedisError, RedisClusterException)
 
 # KEYS: the offset, then the users. ARGV: the expected offset ("" for none), the new one, the time to
 # live in ms, then the states. The reply is the offset found when it is not the expected one.
@@ -67,20 +71,40 @@ class RedisWindowStore:
     id: a topic made anew starts from nothing.
     """
 
-    def __init__(self, client: redis.Redis, prefix: str, state_ttl_ms: int) -> None:
+    def __init__(self, client: redis.Redis | RedisCluster, prefix: str, state_ttl_ms: int) -> None:
         self._client = client
         self._prefix = prefix
         self._state_ttl_ms = str(state_ttl_ms)
+        self._every_node = {"target_nodes": "primaries"} if isinstance(client, RedisCluster) else {}
 
     @classmethod
     def connect(
-        cls, url: str, prefix: str, state_ttl_ms: int, timeout_ms: int, options: Mapping[str, Any]
+        cls,
+        url: str,
+        prefix: str,
+        state_ttl_ms: int,
+        timeout_ms: int,
+        options: Mapping[str, Any],
+        *,
+        cluster: bool = False,
     ) -> RedisWindowStore:
         """Return a store at ``url``; ``options`` are the client's own (password, TLS).
 
-        It connects with the first call; each call ends within ``timeout_ms``.
+        It connects with the first call; each answer is awaited for ``timeout_ms``. ``cluster`` tells that
+        ``url`` is any node of a Redis Cluster; the client then finds the node of each partition's slot.
         """
         timeout_s = timeout_ms / 1000
+        if cluster:
+            # The pipeline tries again itself, and says so; here one look for a slot's new owner is enough.
+            client = RedisCluster.from_url(
+                url,
+                max_connections=MAX_CONNECTIONS,
+                socket_timeout=timeout_s,
+                socket_connect_timeout=timeout_s,
+                retry=Retry(NoBackoff(), 1),
+                **options,
+            )
+            return cls(client, prefix, state_ttl_ms)
         pool = redis.BlockingConnectionPool.from_url(
             url,
             max_connections=MAX_CONNECTIONS,
@@ -97,7 +121,7 @@ class RedisWindowStore:
         command: Any = self._client.mget  # the client's stubs know of text replies only
         try:
             offset, *states = await command([root, *[root + user for user in users]])
-        except RedisError as error:
+        except _REDIS_ERRORS as error:
             raise _unavailable(error) from error
         return Snapshot(_number(offset), states)
 
@@ -115,7 +139,7 @@ class RedisWindowStore:
         arguments: list[bytes | str] = [expected_text, str(reached), self._state_ttl_ms, *states.values()]
         try:
             found = await self._evaluate(len(keys), [*keys, *arguments])
-        except RedisError as error:
+        except _REDIS_ERRORS as error:
             raise _unavailable(error) from error
         if found is not None and _number(found) != reached:
             raise StaleOwner(expected, _number(found))
@@ -125,17 +149,18 @@ class RedisWindowStore:
         command: Any = self._client.get
         try:
             return _number(await command(self._root(source)))
-        except RedisError as error:
+        except _REDIS_ERRORS as error:
             raise _unavailable(error) from error
 
     async def used_memory_bytes(self) -> int:
-        """Return how much memory the server has allocated, in all. Raises `StoreUnavailable`."""
-        command: Any = self._client.info
+        """Return how much memory the server has allocated, or all nodes. Raises `StoreUnavailable`."""
+        command: Any = self._client.execute_command
         try:
-            memory = await command("memory")
-        except RedisError as error:
+            reports = await command("INFO", "memory", **self._every_node)
+        except _REDIS_ERRORS as error:
             raise _unavailable(error) from error
-        return int(memory["used_memory"])
+        nodes = reports.values() if self._every_node else [reports]
+        return sum(int(memory["used_memory"]) for memory in nodes)
 
     async def aclose(self) -> None:
         """Give the connections back."""
@@ -159,7 +184,7 @@ def _number(text: bytes | None) -> int | None:
     return int(text) if text else None
 
 
-def _unavailable(error: RedisError) -> StoreUnavailable:
+def _unavailable(error: Exception) -> StoreUnavailable:
     kind = "refused" if isinstance(error, ResponseError) else "did not answer"
     return StoreUnavailable(
         f"Redis {kind} ({type(error).__name__}: {error}); is it up, and has it memory left?"

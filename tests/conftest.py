@@ -11,6 +11,7 @@ import pytest
 from foreclick.services import Services, local_services
 from foreclick.settings import Settings
 from foreclick.topics import create_topics
+from tests.streamer.cluster import ClusterNode, running_cluster
 
 TEST_PARTITIONS = 3
 
@@ -32,6 +33,19 @@ def kafka_address(services: Services) -> str:
 def redis_url(services: Services) -> str:
     """URL of a Redis-protocol server, shared: use keys under `unique_prefix`."""
     return services.redis_url
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ClusterNode]]:
+    """The three nodes of a real Redis Cluster; whoever kills one starts it again."""
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_url(redis_cluster: list[ClusterNode]) -> str:
+    """URL of one node of a Redis Cluster, shared: use keys under `unique_prefix`."""
+    return redis_cluster[0].url
 
 
 @pytest.fixture(scope="session")

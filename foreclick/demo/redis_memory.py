@@ -36,6 +36,7 @@ async def _memory_at_rest_bytes(settings: Settings) -> int:
         config.state_ttl_ms,
         config.redis_timeout_ms,
         config.redis_options,
+        cluster=config.redis_cluster,
     )
     async with aclosing(store):
         readings = [await store.used_memory_bytes()]

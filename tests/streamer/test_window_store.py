@@ -18,15 +18,18 @@ Scenario = Callable[[WindowStore], Awaitable[None]]
 Runner = Callable[[Scenario], None]
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "cluster"])
 def run(request: pytest.FixtureRequest) -> Runner:
     """Run a scenario against an empty store."""
     if request.param == "memory":
         return lambda scenario: asyncio.run(_run(scenario, InMemoryWindowStore()))
-    url, prefix = request.getfixturevalue("redis_url"), request.getfixturevalue("unique_prefix")
+    cluster = request.param == "cluster"
+    url = request.getfixturevalue("redis_cluster_url" if cluster else "redis_url")
+    prefix = request.getfixturevalue("unique_prefix")
 
     async def with_redis(scenario: Scenario) -> None:
-        async with aclosing(RedisWindowStore.connect(url, prefix, 60_000, 5_000, {})) as store:
+        connected = RedisWindowStore.connect(url, prefix, 60_000, 5_000, {}, cluster=cluster)
+        async with aclosing(connected) as store:
             await scenario(store)
 
     return lambda scenario: asyncio.run(with_redis(scenario))
