@@ -48,9 +48,10 @@ def _cache_directory() -> str:
         writable = os.access(beside, os.W_OK)
     except OSError:
         writable = False
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    cache = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     return str((beside if writable else Path(cache, "foreclick", "kernels")) / digest.hexdigest())
 
 
-if not config.CACHE_DIR:  # NUMBA_CACHE_DIR names another
-    config.CACHE_DIR = _cache_directory()
+_config: Any = config  # its settings are read from the environment, so no type checker sees them
+if not _config.CACHE_DIR:  # NUMBA_CACHE_DIR names another
+    _config.CACHE_DIR = _cache_directory()
