@@ -1,4 +1,4 @@
-"""The three topics of foreclick: their sizes and retention, and making those that are missing."""
+"""The topics of foreclick: their sizes and retention, and making those that are missing."""
 
 from __future__ import annotations
 
@@ -22,19 +22,34 @@ LOG_ALERTS_ONLY: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as it should be."""
+    """A topic as it should be. One without ``retention_ms`` keeps the newest record of each key for ever."""
 
     name: str
-    retention_ms: int
+    partitions: int
     max_message_bytes: int
+    retention_ms: int | None = None
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The topic's own settings, under the brokers' names."""
+        kept = (
+            {"cleanup.policy": "compact"}
+            if self.retention_ms is None
+            else {"retention.ms": str(self.retention_ms)}
+        )
+        return {**kept, "max.message.bytes": str(self.max_message_bytes)}
 
 
 def topics(settings: Settings) -> tuple[Topic, ...]:
     """Give the topics that the settings describe."""
+    count, largest, kept_ms = settings.partitions, settings.event_max_bytes, settings.retention_ms
+    letters_ms, largest_letter = settings.dead_letter_retention_ms, settings.dead_letter_max_bytes
     return (
-        Topic(settings.events_topic, settings.retention_ms, settings.event_max_bytes),
-        Topic(settings.predictions_topic, settings.retention_ms, settings.event_max_bytes),
-        Topic(settings.dead_letters_topic, settings.dead_letter_retention_ms, settings.dead_letter_max_bytes),
+        Topic(settings.events_topic, count, largest, kept_ms),
+        Topic(settings.predictions_topic, count, largest, kept_ms),
+        Topic(settings.dead_letters_topic, count, largest_letter, letters_ms),
+        Topic(settings.ledger_topic, count, largest),
+        Topic(settings.replays_topic, 1, largest),
     )
 
 
@@ -44,13 +59,13 @@ def create_topics(settings: Settings, answer_timeout_s: float = ANSWER_TIMEOUT_S
     Returns when the new topics can be read and written.
     ``settings.kafka`` must be an address. Raises `TopicsError` when the brokers cannot be reached or refuse,
     or when a topic exists with another number of partitions: predictions keep their event's partition, so
-    all three must have the same number.
+    all but the one of replays must have the same number.
     """
     admin = AdminClient(
         {"bootstrap.servers": settings.kafka, "log_level": LOG_ALERTS_ONLY, **confluent_settings(settings)}
     )
     _require_answer(admin, settings.kafka, answer_timeout_s)
-    wanted = [_new_topic(topic, settings) for topic in topics(settings)]
+    wanted = [_new_topic(topic, settings.replication_factor) for topic in topics(settings)]
     made = []
     for name, future in admin.create_topics(wanted, operation_timeout=ADMIN_TIMEOUT_S).items():
         try:
@@ -61,7 +76,8 @@ def create_topics(settings: Settings, answer_timeout_s: float = ANSWER_TIMEOUT_S
         else:
             made.append(name)
     _require_partitions(admin, settings)
-    _await_leaders(admin, {TopicPartition(name, p) for name in made for p in range(settings.partitions)})
+    new = [topic for topic in topics(settings) if topic.name in made]
+    _await_leaders(admin, {TopicPartition(topic.name, p) for topic in new for p in range(topic.partitions)})
     return made
 
 
@@ -75,24 +91,23 @@ def _require_answer(admin: AdminClient, address: str, timeout_s: float) -> None:
         ) from error
 
 
-def _new_topic(topic: Topic, settings: Settings) -> NewTopic:
-    config = {"retention.ms": str(topic.retention_ms), "max.message.bytes": str(topic.max_message_bytes)}
+def _new_topic(topic: Topic, replication_factor: int) -> NewTopic:
     return NewTopic(
         topic.name,
-        num_partitions=settings.partitions,
-        replication_factor=settings.replication_factor,
-        config=config,
+        num_partitions=topic.partitions,
+        replication_factor=replication_factor,
+        config=topic.config,
     )
 
 
 def _require_partitions(admin: AdminClient, settings: Settings) -> None:
     found = _known_topics(admin, {topic.name for topic in topics(settings)})
     for topic in topics(settings):
-        partitions = len(found[topic.name].partitions) if topic.name in found else settings.partitions
-        if partitions != settings.partitions:
+        partitions = len(found[topic.name].partitions) if topic.name in found else topic.partitions
+        if partitions != topic.partitions:
             raise TopicsError(
                 f"the topic {topic.name} has {partitions} partitions, but the setting is "
-                f"{settings.partitions}; set partitions = {partitions}, or choose another topic_prefix"
+                f"{topic.partitions}; set partitions = {partitions}, or choose another topic_prefix"
             )
 
 

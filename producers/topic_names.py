@@ -24,3 +24,13 @@ class TopicNames:
     def dead_letters_topic(self) -> str:
         """The topic that records end in which get no prediction."""
         return f"{self.topic_prefix}.dead-letters"
+
+    @property
+    def replays_topic(self) -> str:
+        """The topic that remembers which dead letters were put back."""
+        return f"{self.topic_prefix}.replays"
+
+    @property
+    def ledger_topic(self) -> str:
+        """The topic that remembers which model scored each partition from which offset on."""
+        return f"{self.topic_prefix}.ledger"

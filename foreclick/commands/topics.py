@@ -10,7 +10,7 @@ from foreclick.topics import create_topics
 
 @takes_settings
 def topics(settings: Settings) -> None:
-    """Create the topics of events, predictions and dead letters where they are missing.
+    """Create the topics of events, predictions, dead letters, the ledger and replays where they are missing.
 
     Topics that exist are left as they are. Dead letters are kept longer and may be larger than events.
 

@@ -28,11 +28,13 @@ def settings(kafka_address: str, unique_prefix: str) -> Settings:
     )
 
 
-def configured(settings: Settings, topic: str) -> dict[str, str]:
+def configured(
+    settings: Settings, topic: str, names: tuple[str, ...] = ("retention.ms", "max.message.bytes")
+) -> dict[str, str]:
     admin = AdminClient({"bootstrap.servers": settings.kafka})
     resource = ConfigResource(ResourceType.TOPIC, topic)
     entries = admin.describe_configs([resource])[resource].result()
-    return {name: str(entries[name].value) for name in ("retention.ms", "max.message.bytes")}
+    return {name: str(entries[name].value) for name in names}
 
 
 def test_topics_have_the_partitions_retention_and_sizes_of_the_settings(settings: Settings) -> None:
@@ -40,12 +42,16 @@ def test_topics_have_the_partitions_retention_and_sizes_of_the_settings(settings
     assert sorted(create_topics(settings)) == [
         f"{prefix}.dead-letters",
         f"{prefix}.events",
+        f"{prefix}.ledger",
         f"{prefix}.predictions",
+        f"{prefix}.replays",
     ]
     found = AdminClient({"bootstrap.servers": settings.kafka}).list_topics(timeout=10).topics
     assert {
-        len(found[f"{prefix}.{end}"].partitions) for end in ("events", "predictions", "dead-letters")
+        len(found[f"{prefix}.{end}"].partitions)
+        for end in ("events", "predictions", "dead-letters", "ledger")
     } == {5}
+    assert len(found[f"{prefix}.replays"].partitions) == 1
     assert configured(settings, f"{prefix}.events") == {
         "retention.ms": "172800000",
         "max.message.bytes": "10000",
@@ -54,6 +60,8 @@ def test_topics_have_the_partitions_retention_and_sizes_of_the_settings(settings
         "retention.ms": "777600000",
         "max.message.bytes": "50000",
     }
+    for end in ("ledger", "replays"):
+        assert configured(settings, f"{prefix}.{end}", ("cleanup.policy",)) == {"cleanup.policy": "compact"}
 
 
 def test_making_them_again_changes_nothing(settings: Settings) -> None:
