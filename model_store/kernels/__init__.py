@@ -39,7 +39,7 @@ def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Res
 
 def _cache_directory() -> str:
     """Return where this release's compiled kernels go: beside their source, else in the user's cache."""
-    digest = xxhash.xxh3_64(numba.__version__)
+    digest = xxhash.xxh3_64(numba.__version__.encode())
     for path in sorted(_HERE.glob("*.py")):
         digest.update(path.read_bytes())
     beside = _HERE / "__pycache__"
