@@ -1,0 +1,153 @@
+"""The producer of a round: a real `foreclick replay` in a child process, and malformed records beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from itertools import cycle
+from pathlib import Path
+from typing import IO, Any, Final, Self
+
+import msgspec
+from confluent_kafka import Producer
+
+from benchmarks.support.faults.shop import START_MS
+from foreclick.demo.worker_process import worker_environment
+from foreclick.settings import Settings
+from producers.checkpoint import Checkpoint
+from producers.events import Event, EventType
+from producers.publisher import CLIENT_DEFAULTS
+from producers.simulator.malformed import MALFORMED
+
+_STOP_TIMEOUT_S: Final = 60.0
+_MALFORMED_INTERVAL_S: Final = 0.25
+
+
+class Feed:
+    """Replays a log at a fixed rate with a checkpoint, so that it may be killed and go on.
+
+    Use it as a context manager. ``resumed`` counts how often it went on after a kill.
+    """
+
+    def __init__(self, settings: Settings, log: Path, rate: float, directory: Path) -> None:
+        self.resumed = 0
+        self._checkpoint = directory / "checkpoint.json"
+        self._words_file = directory / "feed.log"
+        self._environment = worker_environment(settings, os.environ)
+        self._command = [
+            *(sys.executable, "-m", "foreclick", "replay", str(log), "--format", "jsonl"),
+            *("--rate", str(rate), "--checkpoint", str(self._checkpoint), "--resume", "--json"),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._words: IO[Any] | None = None
+        self._malformed = _Malformed(settings)
+
+    def __enter__(self) -> Self:
+        self._words = self._words_file.open("ab")
+        self._start()
+        self._malformed.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._malformed.stop()
+        self._end(signal.SIGKILL)
+        if self._words is not None:
+            self._words.close()
+
+    @property
+    def running(self) -> bool:
+        """Whether the producer is alive."""
+        return self._process is not None and self._process.poll() is None
+
+    def kill_and_resume(self) -> int:
+        """Kill the producer with SIGKILL and start it again from its checkpoint; return the exit code."""
+        code = self._end(signal.SIGKILL)
+        self._start()
+        self.resumed += 1
+        return code
+
+    def finish(self) -> int:
+        """Stop in order; return how many lines of the log are done and acknowledged.
+
+        Raises RuntimeError when the producer says that records were not delivered.
+        """
+        self._malformed.stop()
+        code = self._end(signal.SIGTERM)
+        if code not in (0, 130):
+            words = self._words_file.read_text(errors="replace").splitlines()[-5:]
+            raise RuntimeError(f"the producer ended with {code}: " + " | ".join(words))
+        return self.lines_done()
+
+    def lines_done(self) -> int:
+        """Return how many lines of the log the checkpoint says are done."""
+        try:
+            return msgspec.json.decode(self._checkpoint.read_bytes(), type=Checkpoint).position.lines
+        except OSError:
+            return 0
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(
+            self._command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self._words,
+            stderr=self._words,
+            start_new_session=True,
+        )
+
+    def _end(self, number: signal.Signals) -> int:
+        if self._process is None:
+            return 0
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+        try:
+            return self._process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+
+class _Malformed:
+    """Sends a record that is no event now and then, in a thread of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._topic = settings.events_topic
+        self._producer = Producer(
+            {"bootstrap.servers": settings.kafka, **CLIENT_DEFAULTS, "error_cb": lambda _error: None}
+        )
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._send, name="malformed", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            self._stopped.set()
+            self._thread.join()
+            self._producer.flush(_STOP_TIMEOUT_S)
+
+    def _send(self) -> None:
+        records = _malformed_records()
+        while not self._stopped.wait(_MALFORMED_INTERVAL_S):
+            key, value = next(records)
+            self._producer.produce(self._topic, value, key)
+            self._producer.poll(0)
+
+
+def _malformed_records() -> Iterator[tuple[bytes | None, bytes | None]]:
+    event = Event(
+        event_id="malformed",
+        user_id="malformed",
+        event_type=EventType.VIEW,
+        event_time_ms=START_MS,
+        item_id="item",
+    )
+    small = [way for way in MALFORMED if len(way.record(event)[1] or b"") < 10_000]
+    for way in cycle(small):
+        yield way.record(event)

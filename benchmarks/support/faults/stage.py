@@ -1,0 +1,153 @@
+"""A round's stage: its topics, producer, workers and reader, and what faults ask of it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, cast
+
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from benchmarks.support.faults.feed import Feed
+from benchmarks.support.faults.fleet import Worker, worker_settings
+from benchmarks.support.faults.observer import Observer
+from benchmarks.support.faults.servers import Servers, wait_until
+from foreclick.checking.topics import QUIET
+from foreclick.settings import Settings
+from foreclick.topics import create_topics
+
+PATIENCE_S: Final = 60.0
+WORKERS: Final = 2
+SLOTS: Final = WORKERS + 1  # one more for a worker that joins
+_LATEST: Final = cast(OffsetSpec, OffsetSpec.latest())
+_ADMIN_TIMEOUT_S: Final = 5.0
+
+
+class NoEffect(Exception):
+    """A fault was injected, but its effect was not seen from outside: it does not count."""
+
+
+@dataclass
+class Stage:
+    """What faults work on. ``settings`` see the servers directly; each worker sees them through its proxies.
+
+    ``models`` are the versions to promote in turn, of which ``served`` serves.
+    """
+
+    settings: Settings
+    servers: Servers
+    workers: list[Worker]
+    feed: Feed
+    observer: Observer
+    random: random.Random
+    models: list[str]
+    directory: Path
+    sabotage: str = ""
+    served: int = 0
+
+    def ends(self) -> dict[int, int]:
+        """Return the end of each partition of the predictions topic; waits while Kafka is away."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        admin = AdminClient({**QUIET, "log_level": "1", "bootstrap.servers": self.settings.kafka})
+        topic = self.settings.predictions_topic
+        places = [TopicPartition(topic, number) for number in range(self.settings.partitions)]
+        while True:
+            try:
+                asked = admin.list_offsets(dict.fromkeys(places, _LATEST), request_timeout=_ADMIN_TIMEOUT_S)
+                return {place.partition: answer.result().offset for place, answer in asked.items()}
+            except KafkaException:
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(0.1)
+
+    def recovery_s(self, patience_s: float = PATIENCE_S) -> float:
+        """Return the seconds until each partition has a new prediction behind this moment.
+
+        Raises TimeoutError, with the workers' last words, when one has none within ``patience_s``.
+        """
+        ended_s = time.monotonic()
+        ends = self.ends()
+        try:
+            wait_until(
+                lambda: max(self.observer.first_after(ends).values()) < float("inf"), patience_s, "recovery"
+            )
+        except TimeoutError as error:
+            dead = [number for number, at in self.observer.first_after(ends).items() if at == float("inf")]
+            words = "\n\n".join(worker.last_words() for worker in self.workers)
+            raise TimeoutError(
+                f"no new prediction in partitions {dead} for {patience_s} s\n{words}"
+            ) from error
+        return max(self.observer.first_after(ends).values()) - ended_s
+
+    def a_worker(self) -> Worker:
+        """Return one of the workers that runs."""
+        running = [worker for worker in self.workers if worker.process_id]
+        if not running:
+            raise NoEffect("no worker ran")
+        return self.random.choice(running)
+
+    def new_worker(self, slot: int, name: str = "") -> Worker:
+        """Return a worker that sees the servers through the proxies of ``slot``; it is not started yet."""
+        proxies = self.servers.broker.proxies[slot], self.servers.redis.proxies[slot]
+        own = worker_settings(self.settings, proxies[0].address, proxies[1].port)
+        return Worker(own, self.directory / f"worker-{slot}", name, self.sabotage)
+
+    def members(self) -> int:
+        """Return how many members the consumer group has; 0 while nobody can say."""
+        admin = AdminClient({**QUIET, "log_level": "1", "bootstrap.servers": self.settings.kafka})
+        group = self.settings.consumer_group
+        try:
+            described = admin.describe_consumer_groups([group], request_timeout=_ADMIN_TIMEOUT_S)
+            return len(described[group].result().members)
+        except KafkaException:
+            return 0
+
+
+def round_settings(servers: Servers, models: Path, name: str) -> Settings:
+    """Return the settings of a round, or of an undisturbed run: nothing is shared but the servers.
+
+    Limits are as they come, but Redis' answers are waited for less, so that a hung Redis is noticed.
+    """
+    return replace(
+        Settings(),
+        kafka=servers.broker.address,
+        redis=servers.redis.url,
+        model_store=models,
+        topic_prefix=name,
+        consumer_group=name,
+        redis_prefix=name,
+        partitions=4,
+        reload_interval_ms=100,
+        redis_timeout_ms=1_000,
+    )
+
+
+@contextmanager
+def set_stage(
+    servers: Servers,
+    settings: Settings,
+    models: list[str],
+    log: Path,
+    rate: float,
+    directory: Path,
+    seed: int,
+    sabotage: str = "",
+) -> Iterator[Stage]:
+    """Create the topics, start workers, producer and reader; the block runs once all is served."""
+    create_topics(settings)
+    with ExitStack() as stack:
+        feed = Feed(settings, log, rate, directory)
+        observer = stack.enter_context(Observer(settings))
+        stage = Stage(settings, servers, [], feed, observer, random.Random(seed), models, directory, sabotage)
+        for slot in range(WORKERS):
+            # One has a fixed name in the group and is back at once; the other's session must end first.
+            worker = stage.new_worker(slot, f"worker-{slot}" if slot == 0 else "")
+            stage.workers.append(stack.enter_context(worker))
+        stack.enter_context(feed)
+        stage.recovery_s()
+        yield stage

@@ -1,0 +1,122 @@
+"""The undisturbed run: the same records at the same offsets, through one plain worker and no fault."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from confluent_kafka import Producer
+
+from benchmarks.support.faults.fleet import Worker
+from benchmarks.support.faults.servers import Servers, wait_until
+from benchmarks.support.faults.states import StoredRun, read_states
+from foreclick.checking.accounts import Outputs, read_outputs
+from foreclick.checking.topics import TopicContents, read_topic
+from foreclick.settings import Settings
+from foreclick.topics import create_topics
+from model_store.artifacts import ModelStore
+from producers.publisher import CLIENT_DEFAULTS
+
+PATIENCE_S: Final = 120.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a reader outside sees of a run: the three topics, and Redis."""
+
+    events: TopicContents
+    outputs: Outputs
+    predictions: TopicContents
+    stored: StoredRun
+
+
+def read_run(settings: Settings, servers: Servers) -> Run:
+    """Read everything of the run with ``settings``."""
+    predictions = read_topic(settings.kafka, settings.predictions_topic)
+    letters = read_topic(settings.kafka, settings.dead_letters_topic)
+    return Run(
+        read_topic(settings.kafka, settings.events_topic),
+        read_outputs(predictions.records, letters.records),
+        predictions,
+        read_states(servers.redis.client(30.0), settings.redis_prefix),
+    )
+
+
+def run_undisturbed(
+    disturbed: TopicContents, settings: Settings, version: str, servers: Servers, directory: Path
+) -> Run:
+    """Copy ``disturbed`` into its own topic, let one worker with ``version`` score it, and read the run."""
+    name = f"{settings.topic_prefix}-undisturbed-{version}"
+    alias = f"pinned-{version}"
+    ModelStore(settings.model_store).promote(settings.model_name, version, alias)
+    own = replace(settings, topic_prefix=name, consumer_group=name, redis_prefix=name, model_alias=alias)
+    create_topics(own)
+    _copy(disturbed, own)
+    with Worker(own, directory / name, hooked=False) as worker:
+        wait_until_written(own, servers, ends_of(disturbed), [worker])
+    return read_run(own, servers)
+
+
+def wait_until_written(
+    settings: Settings, servers: Servers, ends: dict[str, int], workers: list[Worker]
+) -> None:
+    """Return once Redis has reached ``ends`` in each partition. Raises TimeoutError without progress."""
+    client = servers.redis.client(30.0)
+    offsets: dict[str, int] = {}
+    changed_s = time.monotonic()
+
+    def reached() -> bool:
+        nonlocal offsets, changed_s
+        found = read_states(client, settings.redis_prefix).offsets
+        if found != offsets:
+            offsets, changed_s = found, time.monotonic()
+        if time.monotonic() - changed_s > PATIENCE_S:
+            words = "\n\n".join(worker.last_words() for worker in workers)
+            raise TimeoutError(f"Redis stands at {found}, not at {ends}\n{words}")
+        time.sleep(0.1)
+        return all(found.get(partition, 0) >= end for partition, end in ends.items())
+
+    wait_until(reached, 100 * PATIENCE_S, "the workers did not come to the end")
+
+
+def ends_of(topic: TopicContents) -> dict[str, int]:
+    """Return the offset behind the last record of each partition that has one."""
+    ends: dict[str, int] = {}
+    for record in topic.records:
+        ends[str(record.position.partition)] = record.position.offset + 1
+    return ends
+
+
+def _copy(source: TopicContents, settings: Settings) -> None:
+    """Write the records of ``source`` into the events topic of ``settings``, each at its own offset.
+
+    Raises RuntimeError where an offset would differ, since ids would, too.
+    """
+    wrong: list[str] = []
+    producer = Producer({"bootstrap.servers": settings.kafka, **CLIENT_DEFAULTS})
+    for record in source.records:
+        expected = record.position.offset
+
+        def note(error: object, message: object, expected: int = expected) -> None:
+            if error is not None or message.offset() != expected:  # type: ignore[attr-defined]
+                wrong.append(str(error))
+
+        while True:
+            try:
+                producer.produce(
+                    settings.events_topic,
+                    record.value,
+                    record.key,
+                    record.position.partition,
+                    on_delivery=note,
+                    timestamp=record.timestamp_ms,
+                    headers=list(record.headers),
+                )
+                break
+            except BufferError:
+                producer.poll(0.05)
+        producer.poll(0)
+    if producer.flush(PATIENCE_S) or wrong:
+        raise RuntimeError(f"{len(wrong)} records could not be copied to their offsets: {wrong[:3]}")

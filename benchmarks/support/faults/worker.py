@@ -1,0 +1,125 @@
+"""The bench's own worker: `foreclick worker`, with its parts wrapped so that it can be made to fail.
+
+    python -m benchmarks.support.faults.worker [options of foreclick worker]
+
+The environment names the control directory and, for the runs that must be caught, the sabotage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import streamer.app
+import streamer.pipeline
+import streamer.scorer
+from benchmarks.support.faults.hooks import (
+    ACK_FIRST,
+    CONTROL_VARIABLE,
+    SABOTAGE_VARIABLE,
+    WRITE_FIRST,
+    Control,
+)
+from foreclick.cli import main
+from streamer.errors import StaleOwner
+from streamer.publishing import KafkaPublisher
+from streamer.records import SourcePartition
+from streamer.scoring import ScoredBatch
+from streamer.window_store import RedisWindowStore, Snapshot
+from streamer.windowing import WindowPlanner
+
+_SENT_S: Final = 0.001  # time enough to hand a batch to the producer's task, not to hear of it
+_control = Control(Path(os.environ[CONTROL_VARIABLE]))
+_sabotage = os.environ.get(SABOTAGE_VARIABLE, "")
+_stores: list[HookedStore] = []
+
+
+class HookedStore(RedisWindowStore):
+    """Passes the points of reading and writing, and notes what Redis refuses."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        _stores.append(self)
+
+    async def read(self, source: SourcePartition, users: Sequence[bytes]) -> Snapshot:
+        """See `WindowStore.read`."""
+        snapshot = await super().read(source, users)
+        _control.pass_point("read")
+        return snapshot
+
+    async def write(
+        self, source: SourcePartition, expected: int | None, reached: int, states: Mapping[bytes, bytes]
+    ) -> None:
+        """See `WindowStore.write`."""
+        if _sabotage == ACK_FIRST:
+            expected = reached
+        try:
+            await super().write(source, expected, reached, states)
+        except StaleOwner as stale:
+            _control.note_refusal(source.partition, stale.expected, stale.actual)
+            raise
+        _control.pass_point("written")
+
+
+class HookedPublisher(KafkaPublisher):
+    """Passes the points of publishing; when sabotaged, moves the partition on before it publishes."""
+
+    async def publish(self, batch: ScoredBatch) -> None:
+        """See `Publisher.publish`."""
+        if _sabotage:
+            await _move_on(batch)
+        asyncio.get_running_loop().call_later(_SENT_S, _control.pass_point, "publishing")
+        await super().publish(batch)
+        _control.pass_point("published")
+
+
+async def _move_on(batch: ScoredBatch) -> None:
+    """Do too early what the pipeline does last: take the batch for done, with or without its states."""
+    states = batch.states if _sabotage == WRITE_FIRST else {}
+    for store in _stores:
+        reached = await store.offset(batch.source)
+        await RedisWindowStore.write(store, batch.source, reached, batch.next_offset, states)
+    _control.pass_point("published")
+
+
+def _replace(owner: object, name: str, make: Callable[[Any], Any]) -> None:
+    """Put ``make`` of a part in its place. Raises AttributeError where the product has no such part."""
+    setattr(owner, name, make(getattr(owner, name)))
+
+
+def _passing(point: str, *, before: bool = False) -> Callable[[Any], Any]:
+    """Return what wraps a function so that ``point`` is passed behind it, or before it."""
+
+    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any, **options: Any) -> Any:
+            if before:
+                _control.pass_point(point)
+            answer = function(*arguments, **options)
+            if not before:
+                _control.pass_point(point)
+            return answer
+
+        return wrapped
+
+    return wrap
+
+
+def wrap_product() -> None:
+    """Wrap the parts of `streamer` that this process runs."""
+    _replace(streamer.pipeline.Pipeline, "submit", _passing("fetched", before=True))
+    _replace(streamer.pipeline, "decode_batch", _passing("decoded"))
+    _replace(WindowPlanner, "apply", _passing("windowed"))
+    _replace(streamer.scorer, "score_group", _passing("scored"))
+    _replace(streamer.app, "KafkaPublisher", lambda _: HookedPublisher)
+    _replace(streamer.app, "RedisWindowStore", lambda _: HookedStore)
+    _replace(streamer.app, "_now_ms", lambda _: _control.now_ms)
+
+
+if __name__ == "__main__":
+    wrap_product()
+    sys.argv[1:1] = ["worker"]
+    main()
