@@ -19,10 +19,12 @@ from model_store.chunks import stretches
 from model_store.churn.visits import VISIT_LOOKBACK, visit_statistics
 from model_store.cleaning.pipeline import Cleaning, load_cleaning
 from model_store.errors import FileAbsentError, FileCorruptError
+from model_store.features.encoding import fill_inputs
 from model_store.features.groups import DEFAULT_GROUPS
-from model_store.features.seen import Seen
+from model_store.features.seen import learned_of
 from model_store.features.statistics import EncoderStatistics, statistics_of
-from model_store.features.table import Feature, features_named, features_of
+from model_store.features.table import CODES, Feature, features_named, features_of
+from model_store.kernels.rows import kernel_rows
 from model_store.lookback import Lookback, lookback_in_windows
 from model_store.vocabulary import Lookup, vocabulary_of
 from model_store.windows import Rows, category_fingerprint, item_fingerprint, row_items
@@ -71,7 +73,8 @@ class Encoder:
     """Encodes rows. ``items`` and ``categories`` give the text of each index; text 0 is empty.
 
     ``item_counts`` (int64 [V]) says how often each item stood in the training part, the unknown ones
-    together at 0. ``features`` are what ``Inputs.numeric`` holds, in this order.
+    together at 0. ``features`` are what ``Inputs.numeric`` holds, in this order;
+    ``numeric_features`` says how many numbers they are.
     """
 
     def __init__(
@@ -94,11 +97,13 @@ class Encoder:
         self.statistics = statistics
         self.features = tuple(features_of(DEFAULT_GROUPS, statistics) if features is None else features)
         self.places = _places(self.features, statistics)
+        self.numeric_features = sum(place.stop - place.start for place in self.places.values())
         self._features_read = max((feature.reads for feature in self.features), default=0)
         self.lookback_events = self._features_read
         self._tells_visits = False
-        prices = statistics.category_prices or ((statistics.log_price_mean, statistics.log_price_deviation),)
-        self._category_prices = np.array(prices, np.float32)
+        self._learned = learned_of(statistics)
+        starts = [(CODES[feature.name], self.places[feature.name].start) for feature in self.features]
+        self._columns = np.array(starts, np.int64).reshape(-1, 2)
         self._items = Lookup([item_fingerprint(item) for item in self.items[1:]])
         self._categories = Lookup([category_fingerprint(category) for category in self.categories[1:]])
 
@@ -129,39 +134,37 @@ class Encoder:
         statistics = statistics_of(rows, category, len(categories), timed=timed)
         return cls(items, categories, counts, statistics, features_of(feature_groups, statistics))
 
-    @property
-    def numeric_features(self) -> int:
-        """How many numbers ``Inputs.numeric`` holds of an event."""
-        return sum(place.stop - place.start for place in self.places.values())
-
     def tell_visits(self) -> None:
         """Let inputs carry the visit statistics from now on."""
         self._tells_visits = True
         self.lookback_events = max(self.lookback_events, VISIT_LOOKBACK)
 
     def encode(self, rows: Rows, lookback: Lookback) -> Inputs:
-        """Return the inputs of ``rows`` [B], each with its past in ``lookback`` [B, L].
+        """Return the inputs of ``rows`` [B], each with its past in ``lookback``.
 
-        L must be at least `lookback_events`; rows further back are not read.
+        It must reach back at least `lookback_events`; rows further back are not read.
         """
-        reads = self._features_read
-        past = Lookback(lookback.rows[:, :reads], lookback.present[:, :reads])
+        source, index = lookback.source, lookback.index
         if self.cleaning is not None:
-            rows = self.cleaning.repaired(rows)
-            past = past._replace(rows=self.cleaning.repaired(past.rows))
-        category = self._categories.indices(rows["category"].astype(np.uint64))
-        seen = Seen(rows, past, category, self.statistics, self._category_prices)
-        numeric = np.empty((len(rows), self.numeric_features), np.float32)
-        for feature in self.features:
-            column = feature.compute(seen)
-            numeric[:, self.places[feature.name]] = column if column.ndim > 1 else column[:, None]
-        return Inputs(
-            item=self.item_indices(rows),
-            event_type=rows["event_type"].astype(np.int32),
-            category=category,
-            numeric=numeric,
-            visits=visit_statistics(rows, lookback) if self._tells_visits else None,
+            own = lookback.copied()
+            source, index = self.cleaning.repaired(own.source), own.index
+        indices = np.empty((3, len(index)), np.int32)
+        numeric = np.empty((len(index), self.numeric_features), np.float32)
+        fill_inputs(
+            kernel_rows(source),
+            index,
+            lookback.length,
+            self._features_read,
+            self._items.table,
+            self._categories.table,
+            self._learned,
+            self._columns,
+            indices,
+            numeric,
         )
+        visits = visit_statistics(rows, lookback) if self._tells_visits else None
+        item, event_type, category = indices
+        return Inputs(item, event_type, category, numeric, visits)
 
     def encode_window(self, rows: Rows) -> Inputs:
         """Return the inputs of a whole window, oldest event first."""

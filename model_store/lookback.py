@@ -7,7 +7,9 @@ not grow with the window, and a window that is encoded again, whole or cut anew,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +21,39 @@ LOOKBACK_EVENTS: Final = 20
 Ints = npt.NDArray[np.int64]
 
 
-class Lookback(NamedTuple):
-    """The past of B events: ``rows`` [B, L], newest first, and ``present`` bool [B, L].
+@dataclass(frozen=True)
+class Lookback:
+    """The past of B events, by where it stands: nothing is copied until `rows` or `present` is asked for.
 
-    Where ``present`` is False, the window has no such row, and what stands in ``rows`` means nothing.
+    The events are those at ``index`` int64 [B] of ``source`` [E]. ``length`` int64 [B] counts the rows of
+    each one's own window that stand right before it, at most ``events``.
     """
 
-    rows: Rows
-    present: npt.NDArray[np.bool_]
+    source: Rows
+    index: Ints
+    length: Ints
+    events: int
+
+    @cached_property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """Tell [B, ``events``] which rows of the past there are, newest first."""
+        mask: npt.NDArray[np.bool_] = np.arange(1, self.events + 1) <= self.length[:, None]
+        return mask
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The past [B, ``events``], newest first; where `present` is False, a row means nothing."""
+        past = self.index[:, None] - np.arange(1, self.events + 1)
+        past[~self.present] = 0
+        return self.source.take(past)
+
+    def copied(self) -> Lookback:
+        """Return the same past in a source of its own, which holds no other rows."""
+        width = self.events + 1
+        wanted = self.index[:, None] - np.arange(self.events, -1, -1)  # [B, width], oldest first
+        rows = self.source.take(np.maximum(wanted, 0)).reshape(-1)
+        index = np.arange(len(self.index), dtype=np.int64) * width + self.events
+        return Lookback(rows, index, self.length, self.events)
 
 
 def lookback_at(rows: Rows, index: Ints, place: Ints, events: int = LOOKBACK_EVENTS) -> Lookback:
@@ -34,11 +61,7 @@ def lookback_at(rows: Rows, index: Ints, place: Ints, events: int = LOOKBACK_EVE
 
     ``place`` [B] counts the rows before each one in its own window, which stand right before it in ``rows``.
     """
-    back = np.arange(1, events + 1)
-    present = back <= place[:, None]
-    past = index[:, None] - back
-    past[~present] = 0
-    return Lookback(rows.take(past), present)
+    return Lookback(rows, index, np.minimum(place, events), events)
 
 
 def lookback_in_windows(rows: Rows, lengths: Ints, events: int = LOOKBACK_EVENTS) -> Lookback:

@@ -8,21 +8,25 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.chunks import counted
+from model_store.kernels.lookup import Table, fill_slots, find_all
 
 
 class Lookup:
-    """Finds the indices (from 1) of known fingerprints; 0 for any other."""
+    """Finds the indices (from 1) of known fingerprints; 0 for any other. ``table`` is what kernels search."""
 
     def __init__(self, fingerprints: Sequence[int]) -> None:
-        keys = np.array(fingerprints, np.uint64)
-        order = np.argsort(keys)
-        self._keys = np.append(keys[order], np.uint64(2**64 - 1))
-        self._indices = np.append(order + 1, 0).astype(np.int32)
+        bits = max(1, (2 * len(fingerprints)).bit_length())
+        keys = np.array([0, *fingerprints], np.uint64)
+        slots, shift = np.zeros(1 << bits, np.int32), np.uint64(64 - bits)
+        fill_slots(keys, slots, shift)
+        self.table = Table(keys, slots, shift)
 
     def indices(self, fingerprints: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
         """Return the index of each fingerprint, in their shape."""
-        places = np.searchsorted(self._keys, fingerprints)
-        return np.where(self._keys[places] == fingerprints, self._indices[places], np.int32(0))
+        wanted = np.ascontiguousarray(fingerprints).reshape(-1)
+        found = np.empty(wanted.size, np.int32)
+        find_all(wanted, *self.table, found)
+        return found.reshape(fingerprints.shape)
 
 
 def vocabulary_of(

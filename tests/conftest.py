@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from foreclick.services import Services, local_services
 from foreclick.settings import Settings
@@ -14,6 +15,10 @@ from foreclick.topics import create_topics
 from tests.streamer.cluster import ClusterNode, running_cluster
 
 TEST_PARTITIONS = 3
+
+# The first call of a kernel may compile it, which says nothing of the example that it is called with.
+settings.register_profile("foreclick", deadline=None)
+settings.load_profile("foreclick")
 
 
 @pytest.fixture(scope="session")

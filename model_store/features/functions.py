@@ -1,172 +1,243 @@
-"""How each feature is worked out from a `Seen` of B events: [B], or [B, its width].
+"""How each feature is worked out from what is `Seen` of one event, and put into ``out`` [its width].
 
 The docstring of a function is the feature's meaning. Logarithms of counts are to the base 2, of 1 + count.
-Every function works event by event, so the numbers of an event are the same in any company.
+The functions are kernels (`model_store.kernels`): they see one event, so its numbers are the same in any
+company. A new one also needs its line in `compute`.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+import math
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from model_store.features.seen import Seen, counts_by_type, leading
+from model_store.features.seen import Seen
 from model_store.features.statistics import DAY_MS, WEEK_DAYS
-from model_store.lookback import LOOKBACK_EVENTS
-from model_store.windows import row_items, session_starts
+from model_store.kernels import compiled
+from model_store.kernels.rows import begins_session, item_of, time_of
 from producers.contract import EVENT_TYPES, EventType
 
-Column = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
+Out = npt.NDArray[np.float32]
 
-_CART, _REMOVE, _PURCHASE = (
-    EVENT_TYPES.index(kind) for kind in (EventType.CART, EventType.REMOVE_FROM_CART, EventType.PURCHASE)
-)
-_LOOKS: Final = np.array([kind in (EventType.VIEW, EventType.SEARCH) for kind in EVENT_TYPES])
+_CART: Final = EVENT_TYPES.index(EventType.CART)
+_REMOVE: Final = EVENT_TYPES.index(EventType.REMOVE_FROM_CART)
+_PURCHASE: Final = EVENT_TYPES.index(EventType.PURCHASE)
+_VIEW: Final = EVENT_TYPES.index(EventType.VIEW)
+_SEARCH: Final = EVENT_TYPES.index(EventType.SEARCH)
 
 _THURSDAY: Final = 3  # the Unix epoch's weekday, Monday = 0
 _LOG_SECONDS_SCALE: Final = 0.2  # brings log(1 + seconds) of a minute to a month into 0.8 to 3
 _FURTHEST: Final = 4.0
-_LOG_COUNTS: Final = np.log2(np.arange(1, LOOKBACK_EVENTS + 3)).astype(np.float32)
 
 
-def no_previous(seen: Seen) -> Column:
+@compiled
+def no_previous(seen: Seen, out: Out) -> None:
     """1 for the first event of a window."""
-    return ~seen.has_previous
+    out[0] = seen.length == 0
 
 
-def starts_session(seen: Seen) -> Column:
+@compiled
+def starts_session(seen: Seen, out: Out) -> None:
     """1 where a session starts."""
-    previous = seen.previous["session"]
-    starts = session_starts(seen.times_ms, seen.rows["session"], seen.previous_times_ms, previous)
-    return starts | ~seen.has_previous
+    out[0] = seen.length == 0 or begins_session(seen.rows[seen.at], seen.rows[seen.at - 1])
 
 
-def same_item_as_previous(seen: Seen) -> Column:
+@compiled
+def same_item_as_previous(seen: Seen, out: Out) -> None:
     """1 where the event before has the same item."""
-    items = seen.items
-    same: Column = (row_items(seen.previous) == items) & (items != 0) & seen.has_previous
-    return same
+    out[0] = seen.length > 0 and seen.item != 0 and item_of(seen.rows[seen.at - 1]) == seen.item
 
 
-def log_price(seen: Seen) -> Column:
+@compiled
+def log_price(seen: Seen, out: Out) -> None:
     """log(1 + price), normalised; 0 where there is none."""
-    statistics = seen.statistics
-    scaled = (seen.log_price - statistics.log_price_mean) / statistics.log_price_deviation
-    return np.where(seen.has_price, scaled, np.float32(0))
+    learned = seen.learned
+    absent = math.isnan(seen.log_price)
+    out[0] = 0.0 if absent else (seen.log_price - learned.log_price_mean) / learned.log_price_deviation
 
 
-def price_absent(seen: Seen) -> Column:
+@compiled
+def price_absent(seen: Seen, out: Out) -> None:
     """1 where there is no price."""
-    return ~seen.has_price
+    out[0] = math.isnan(seen.log_price)
 
 
-def price_in_category(seen: Seen) -> Column:
+@compiled
+def price_in_category(seen: Seen, out: Out) -> None:
     """log(1 + price) in deviations from its category's mean, from -4 to 4; 0 where there is none."""
-    of_category = seen.category_prices[seen.category]
-    scaled = (seen.log_price - of_category[:, 0]) / of_category[:, 1]
-    return np.where(seen.has_price, np.clip(scaled, -_FURTHEST, _FURTHEST), np.float32(0))
+    of_category = seen.learned.category_prices[seen.category]
+    scaled = (seen.log_price - of_category[0]) / of_category[1]
+    out[0] = 0.0 if math.isnan(scaled) else min(max(scaled, -_FURTHEST), _FURTHEST)
 
 
-def item_seen(seen: Seen) -> Column:
+@compiled
+def item_seen(seen: Seen, out: Out) -> None:
     """Logarithm of how often the item stands in the lookback."""
-    return _log_counts(np.count_nonzero(seen.same_item, axis=1))
+    count = 0
+    for back in range(1, seen.length + 1):
+        count += seen.item != 0 and item_of(seen.rows[seen.at - back]) == seen.item
+    out[0] = _log_count(count)
 
 
-def item_recency(seen: Seen) -> Column:
+@compiled
+def item_recency(seen: Seen, out: Out) -> None:
     """1 / (how many events ago the item was last there); 0 for never in the lookback."""
-    back = seen.same_item.argmax(axis=1) + 1
-    return np.where(seen.same_item.any(axis=1), 1.0 / back, 0.0)
+    out[0] = 0.0
+    for back in range(1, seen.length + 1):
+        if seen.item != 0 and item_of(seen.rows[seen.at - back]) == seen.item:
+            out[0] = 1.0 / back
+            break
 
 
-def category_seen(seen: Seen) -> Column:
+@compiled
+def category_seen(seen: Seen, out: Out) -> None:
     """Logarithm of how often the category stands in the lookback."""
-    category = seen.rows["category"][:, None]
-    same = (seen.past["category"] == category) & (category != 0) & seen.present
-    return _log_counts(np.count_nonzero(same, axis=1))
+    category = seen.rows[seen.at]["category"]
+    count = 0
+    for back in range(1, seen.length + 1):
+        count += category != 0 and seen.rows[seen.at - back]["category"] == category
+    out[0] = _log_count(count)
 
 
-def type_counts(seen: Seen) -> Column:
+@compiled
+def type_counts(seen: Seen, out: Out) -> None:
     """Logarithm of how often each type stands in the lookback, for the types of the training part."""
-    return _log_counts(seen.type_counts[:, list(seen.statistics.event_types)])
+    for column, event_type in enumerate(seen.learned.event_types):
+        out[column] = _log_count(seen.type_counts[event_type])
 
 
-def cart_size(seen: Seen) -> Column:
+@compiled
+def cart_size(seen: Seen, out: Out) -> None:
     """Logarithm of the carts less the removals and purchases, in the lookback and this event."""
-    counts = seen.type_counts + (seen.rows["event_type"][:, None] == np.arange(len(EVENT_TYPES)))
-    size = counts[:, _CART] - counts[:, _REMOVE] - counts[:, _PURCHASE]
-    return _log_counts(np.maximum(size, 0))
+    counts, kind = seen.type_counts, seen.event_type
+    size = counts[_CART] - counts[_REMOVE] - counts[_PURCHASE]
+    size += (kind == _CART) - (kind == _REMOVE) - (kind == _PURCHASE)
+    out[0] = _log_count(max(size, 0))
 
 
-def looks_in_a_row(seen: Seen) -> Column:
+@compiled
+def looks_in_a_row(seen: Seen, out: Out) -> None:
     """Logarithm of how many views and searches the session ends with, this event included."""
-    before = np.minimum(leading(_LOOKS[seen.past["event_type"]]), seen.session_length)
-    return _log_counts(_LOOKS[seen.rows["event_type"]] * (1 + before))
+    looks = 0
+    for back in range(seen.session_length + 1):
+        kind = seen.rows[seen.at - back]["event_type"]
+        if kind not in (_VIEW, _SEARCH):
+            break
+        looks += 1
+    out[0] = _log_count(looks)
 
 
-def log_gap(seen: Seen) -> Column:
+@compiled
+def log_gap(seen: Seen, out: Out) -> None:
     """A fifth of log(1 + seconds since the event before); 0 for the first event of a window."""
-    gap_ms = seen.times_ms - seen.previous_times_ms
-    return np.where(seen.has_previous, _log_seconds(gap_ms), 0.0)
+    out[0] = _log_seconds(seen.time_ms - time_of(seen.rows[seen.at - 1])) if seen.length else 0.0
 
 
-def hour(seen: Seen) -> Column:
+@compiled
+def hour(seen: Seen, out: Out) -> None:
     """Sine and cosine of the time of day, UTC."""
-    return _phase((seen.times_ms % DAY_MS) / DAY_MS)
+    _circle((seen.time_ms % DAY_MS) / DAY_MS, out)
 
 
-def weekday(seen: Seen) -> Column:
+@compiled
+def weekday(seen: Seen, out: Out) -> None:
     """Sine and cosine of the time of the week, by days, UTC."""
-    return _phase((seen.times_ms // DAY_MS + _THURSDAY) % WEEK_DAYS / WEEK_DAYS)
+    _circle((seen.time_ms // DAY_MS + _THURSDAY) % WEEK_DAYS / WEEK_DAYS, out)
 
 
-def session_position(seen: Seen) -> Column:
+@compiled
+def session_position(seen: Seen, out: Out) -> None:
     """Logarithm of how many events of the session stand in the lookback."""
-    return _log_counts(seen.session_length)
+    out[0] = _log_count(seen.session_length)
 
 
-def session_types(seen: Seen) -> Column:
+@compiled
+def session_types(seen: Seen, out: Out) -> None:
     """Logarithm of how often each type of the training part stands in the session in the lookback."""
-    counts = counts_by_type(seen.past["event_type"], seen.in_session)
-    return _log_counts(counts[:, list(seen.statistics.event_types)])
+    for column, event_type in enumerate(seen.learned.event_types):
+        out[column] = _log_count(seen.session_type_counts[event_type])
 
 
-def session_time(seen: Seen) -> Column:
+@compiled
+def session_time(seen: Seen, out: Out) -> None:
     """A fifth of log(1 + seconds since the first event of the session in the lookback)."""
-    length = seen.session_length
-    first_ms = seen.past_times_ms[np.arange(len(length)), length - 1]
-    return _log_seconds(np.where(length > 0, seen.times_ms - first_ms, 0))
+    first_ms = time_of(seen.rows[seen.at - seen.session_length])
+    out[0] = _log_seconds(seen.time_ms - first_ms)
 
 
-def device(seen: Seen) -> Column:
+@compiled
+def device(seen: Seen, out: Out) -> None:
     """A column for each frequent device, one for all others, one for none."""
-    return _one_hot(seen.rows["device"], seen.statistics.devices)
+    out[: seen.learned.devices] = 0.0
+    out[seen.learned.device_column[seen.rows[seen.at]["device"]]] = 1.0
 
 
-def source(seen: Seen) -> Column:
+@compiled
+def source(seen: Seen, out: Out) -> None:
     """A column for each frequent source, one for all others, one for none."""
-    return _one_hot(seen.rows["source"], seen.statistics.sources)
+    out[: seen.learned.sources] = 0.0
+    out[seen.learned.source_column[seen.rows[seen.at]["source"]]] = 1.0
 
 
-def _log_counts(counts: npt.NDArray[np.int64]) -> Column:
-    logarithms: Column = _LOG_COUNTS[counts]
-    return logarithms
+@compiled
+def _log_count(count: int) -> float:
+    return math.log2(1.0 + count)
 
 
-def _log_seconds(length_ms: npt.NDArray[np.int64]) -> Floats:
-    return np.multiply(_LOG_SECONDS_SCALE, np.log1p(np.maximum(length_ms, 0) / 1_000.0))
+@compiled
+def _log_seconds(length_ms: int) -> float:
+    return _LOG_SECONDS_SCALE * math.log1p(max(length_ms, 0) / 1_000.0)
 
 
-def _phase(share_of_cycle: Floats) -> Column:
-    angle = 2 * np.pi * share_of_cycle
-    return np.stack([np.sin(angle), np.cos(angle)], axis=1)
+@compiled
+def _circle(share: float, out: Out) -> None:
+    angle = 2 * math.pi * share
+    out[0] = math.sin(angle)
+    out[1] = math.cos(angle)
 
 
-def _one_hot(codes: npt.NDArray[np.uint8], known: tuple[int, ...]) -> Column:
-    """Return a column for each known code, one for any other code, and one for 0, the absent."""
-    columns = np.full(256, len(known))
-    columns[list(known)] = np.arange(len(known))
-    columns[0] = len(known) + 1
-    hot: Column = columns[codes][:, None] == np.arange(len(known) + 2)
-    return hot
+@compiled
+def compute(code: int, seen: Seen, out: Out) -> None:  # noqa: C901 - Numba has no table of functions to keep on disk
+    """Put the feature at place ``code`` of `model_store.features.table.FEATURES` into ``out``."""
+    if code == 0:
+        no_previous(seen, out)
+    elif code == 1:
+        starts_session(seen, out)
+    elif code == 2:
+        same_item_as_previous(seen, out)
+    elif code == 3:
+        log_price(seen, out)
+    elif code == 4:
+        price_absent(seen, out)
+    elif code == 5:
+        price_in_category(seen, out)
+    elif code == 6:
+        item_seen(seen, out)
+    elif code == 7:
+        item_recency(seen, out)
+    elif code == 8:
+        category_seen(seen, out)
+    elif code == 9:
+        type_counts(seen, out)
+    elif code == 10:
+        cart_size(seen, out)
+    elif code == 11:
+        looks_in_a_row(seen, out)
+    elif code == 12:
+        log_gap(seen, out)
+    elif code == 13:
+        hour(seen, out)
+    elif code == 14:
+        weekday(seen, out)
+    elif code == 15:
+        session_position(seen, out)
+    elif code == 16:
+        session_types(seen, out)
+    elif code == 17:
+        session_time(seen, out)
+    elif code == 18:
+        device(seen, out)
+    elif code == 19:
+        source(seen, out)

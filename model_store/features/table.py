@@ -12,7 +12,7 @@ from typing import Final
 
 from model_store.errors import FormatTooNewError
 from model_store.features import functions
-from model_store.features.functions import Column
+from model_store.features.functions import Out
 from model_store.features.groups import checked_groups
 from model_store.features.seen import Seen
 from model_store.features.statistics import EncoderStatistics
@@ -63,12 +63,12 @@ def _one(_: EncoderStatistics) -> int:
 class Feature:
     """One feature.
 
-    ``compute`` returns [B], or [B, width], from the rows of B events and at most ``reads`` rows before each.
+    ``compute`` puts its numbers [width] into an array, from an event's row and at most ``reads`` rows before.
     ``usable`` tells whether a training part with such statistics can teach it, and ``width`` how many numbers
     it then has.
     """
 
-    compute: Callable[[Seen], Column]
+    compute: Callable[[Seen, Out], None]
     group: str
     reads: int = 0
     usable: Callable[[EncoderStatistics], bool] = _always
@@ -135,6 +135,9 @@ FEATURES: Final = (
     ),
 )
 _BY_NAME: Final = {feature.name: feature for feature in FEATURES}
+CODES: Final = {
+    feature.name: code for code, feature in enumerate(FEATURES)
+}  # as `functions.compute` has them
 
 
 def features_of(groups: Iterable[str], learned: EncoderStatistics) -> tuple[Feature, ...]:

@@ -1,8 +1,8 @@
 """Loops over a batch's events, compiled by Numba: what NumPy would do in many passes over short arrays.
 
-A kernel may call kernels of any file of this package, and nothing else of ours. Compiled code is kept on disk
-under the digest of the whole package, because Numba itself looks only at the file of the function that is
-called, and would go on with the old code of another.
+A kernel may call those of any file of this package and of `model_store.features`, and nothing else of ours.
+Compiled code is kept on disk under the digest of both, because Numba itself looks only at the file of the
+function that is called, and would go on with the old code of another.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Res
 def _cache_directory() -> str:
     """Return where this release's compiled kernels go: beside their source, else in the user's cache."""
     digest = xxhash.xxh3_64(numba.__version__.encode())
-    for path in sorted(_HERE.glob("*.py")):
+    for path in sorted((*_HERE.glob("*.py"), *_HERE.with_name("features").glob("*.py"))):
         digest.update(path.read_bytes())
     beside = _HERE / "__pycache__"
     try:

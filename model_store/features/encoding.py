@@ -1,0 +1,48 @@
+"""One pass over a batch's events: the three indices and the features of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model_store.features.functions import compute
+from model_store.features.seen import TYPES, Learned, see
+from model_store.kernels import compiled
+from model_store.kernels.lookup import Table, find
+from model_store.kernels.rows import item_of
+
+Ints = npt.NDArray[np.int64]
+
+
+@compiled
+def fill_inputs(
+    rows: Any,
+    index: Ints,
+    length: Ints,
+    reads: int,
+    items: Table,
+    categories: Table,
+    learned: Learned,
+    features: Ints,
+    indices: npt.NDArray[np.int32],
+    numeric: npt.NDArray[np.float32],
+) -> None:
+    """Encode the events at ``index`` [B] of ``rows``, with ``length`` [B] rows of past right before each.
+
+    At most ``reads`` of the past are read. ``features`` [N, 2] are the codes of the features and where each
+    one's numbers begin in ``numeric`` [B, F]. ``indices`` [3, B] get the item, the event type, the category.
+    """
+    type_counts = np.zeros(TYPES + 1, np.int64)
+    session_type_counts = np.zeros(TYPES + 1, np.int64)
+    for event in range(len(index)):
+        row = rows[index[event]]
+        category = find(np.uint64(row["category"]), categories.keys, categories.slots, categories.shift)
+        indices[0, event] = find(item_of(row), items.keys, items.slots, items.shift)
+        indices[1, event] = row["event_type"]
+        indices[2, event] = category
+        past = min(length[event], reads)
+        seen = see(learned, rows, index[event], past, category, type_counts, session_type_counts)
+        for place in range(len(features)):
+            compute(features[place, 0], seen, numeric[event, features[place, 1] :])
