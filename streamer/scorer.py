@@ -8,6 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from threadpoolctl import threadpool_limits
 
 from model_store.serving import ServedModel
 from streamer.memory import Slot
@@ -38,7 +41,7 @@ class Scorer:
         self._now_ms = now_ms
         self._profile = profile
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scoring")
+        self._thread = scoring_thread()
 
     def swap(self, model: ServedModel) -> None:
         """Score with ``model`` from the next group on."""
@@ -80,3 +83,14 @@ class Scorer:
             group.append(self._waiting.get_nowait())
             events += len(group[-1][0].events)
         return group
+
+
+def scoring_thread() -> ThreadPoolExecutor:
+    """Return an executor of one thread, whose libraries compute in that thread alone.
+
+    OpenMP counts its threads per calling thread. Helpers of the index would spin between two searches, on
+    the cores that Kafka, Redis and the event loop need.
+    """
+    return ThreadPoolExecutor(
+        max_workers=1, thread_name_prefix="scoring", initializer=partial(threadpool_limits, 1)
+    )
