@@ -40,6 +40,7 @@ COMMANDS: Final[dict[str, Command]] = {
     ),
     "worker": Command("foreclick.commands.worker:worker", "Score events as they come."),
     "watch": Command("foreclick.commands.watch:watch", "Show predictions as they come."),
+    "dlq": Command("foreclick.commands.dlq:app", "List, show, put back and delete dead letters."),
     "schema": Command("foreclick.commands.schema:schema", "Print the contract as JSON Schema or AsyncAPI."),
     "settings": Command("foreclick.commands.settings:show", "Show every setting and where to set it."),
 }
@@ -54,13 +55,16 @@ ERROR_TREES: Final = (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit: 0 when it did its work, 1 when it could not, 2 when it was typed wrongly."""
+    """Run one command and exit: 0 when it did its work, 1 when it could not, 2 when it was typed wrongly.
+
+    An error that a later try may be spared, such as a server that is down, can have a code of its own.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         build_app(words)(args=words, prog_name="foreclick")
     except _shown_errors() as error:
         typer.secho(f"foreclick: {error}", fg=typer.colors.RED, err=True)
-        sys.exit(1)
+        sys.exit(getattr(error, "exit_code", 1))
 
 
 def build_app(words: Sequence[str]) -> typer.Typer:

@@ -1,25 +1,38 @@
 """What can go wrong on the live path. Each error says whose move it is.
 
+A process that ends with one of them exits with its ``exit_code``: `AGAIN` where a later try may work by
+itself, 1 where somebody must mend something first.
+
 StreamerError
 ├── StoreUnavailable   Redis did not answer in time, or refused
 ├── StaleOwner         the partition's offset in Redis is not the one that a batch was built on
 ├── StateUnreadable    a stored state that this version cannot read
 ├── PublishFailed      the brokers did not acknowledge a record in time
 ├── BrokerUnavailable  the brokers cannot be reached, or refuse
+├── NoProgress         there is work, and nothing of it gets done
 ├── PortTaken          the port of the worker's metrics cannot be listened on
 ├── TopicMissing       a topic that the worker needs does not exist
+├── ReplayFailed       dead letters could not be put back
 └── ModelUnavailable   there is no model that can be served
 """
 
 from __future__ import annotations
 
+from typing import ClassVar, Final
+
+AGAIN: Final = 75  # EX_TEMPFAIL of sysexits.h
+
 
 class StreamerError(Exception):
     """Base of every error that the live path raises itself."""
 
+    exit_code: ClassVar[int] = 1
+
 
 class StoreUnavailable(StreamerError):
     """Redis did not answer in time, or refused. Transient: the batch is tried again."""
+
+    exit_code = AGAIN
 
 
 class StaleOwner(StreamerError):
@@ -28,6 +41,8 @@ class StaleOwner(StreamerError):
     Another worker owns the partition, or Redis lost its newest writes. What is in flight for
     the partition is dropped, and reading goes on from ``actual`` (None: from the beginning).
     """
+
+    exit_code = AGAIN
 
     def __init__(self, expected: int | None, actual: int | None) -> None:
         super().__init__(f"the partition's state is at offset {actual}, not at {expected}")
@@ -42,9 +57,19 @@ class StateUnreadable(StreamerError):
 class PublishFailed(StreamerError):
     """The brokers did not acknowledge a record in time. Nothing that depends on it was written."""
 
+    exit_code = AGAIN
+
 
 class BrokerUnavailable(StreamerError):
     """The brokers cannot be reached, or refuse."""
+
+    exit_code = AGAIN
+
+
+class NoProgress(StreamerError):
+    """There is work, and nothing of it gets done. A new process may get past what holds this one."""
+
+    exit_code = AGAIN
 
 
 class PortTaken(StreamerError):
@@ -53,6 +78,10 @@ class PortTaken(StreamerError):
 
 class TopicMissing(StreamerError):
     """A topic that the worker needs does not exist. `foreclick topics create` makes it."""
+
+
+class ReplayFailed(StreamerError):
+    """Dead letters could not be put back. What was is not put back again by the next try."""
 
 
 class ModelUnavailable(StreamerError):

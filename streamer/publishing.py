@@ -11,14 +11,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from streamer.errors import PublishFailed
+from streamer.letter_headers import DETAIL_HEADER, REASON_HEADER, SOURCE_HEADER
 from streamer.profile import Profile
 from streamer.records import DeadLetter, SourcePartition
 from streamer.scoring import ScoredBatch
 
 BATCH_BYTES: Final = 512 * 1024
-REASON_HEADER: Final = "foreclick.reason"
-DETAIL_HEADER: Final = "foreclick.detail"
-SOURCE_HEADER: Final = "foreclick.source"
 
 
 class Publisher(Protocol):
