@@ -79,7 +79,8 @@ def vocabulary_of(payload: Fields) -> Vocabulary:
         return Vocabulary.SNOWPLOW
     if payload.get("type") == "track" or "properties" in payload or "messageId" in payload:
         return Vocabulary.SEGMENT
-    if "params" in payload or payload.get("name") in GA4_NAMES:
+    name = payload.get("name")
+    if "params" in payload or (isinstance(name, str) and name in GA4_NAMES):
         return Vocabulary.GA4
     return Vocabulary.FORECLICK
 

@@ -242,6 +242,7 @@ def test_an_event_without_a_time_happened_when_it_was_received() -> None:
         ({**GA4_CART, "params": "none"}, "item_id_missing"),
         ({**SNOWPLOW_CART, PRODUCTS: None}, "item_id_missing"),
         ({"event_id": "e", "user_id": "u"}, "event_type_missing"),
+        ({"event_id": "e", "user_id": "u", "name": {"view_item": 1}}, "event_type_missing"),
     ],
 )
 def test_what_is_wrong_gets_the_contracts_own_reason(payload: dict[str, Any], reason: str) -> None:
