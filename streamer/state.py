@@ -28,6 +28,7 @@ _CURE: Final = "delete the worker's keys in Redis, and it reads the topic again 
 _HEADER: Final = struct.Struct("<BBHI")
 _NAMES_BYTES: Final = struct.Struct("<I")
 _NAME_BYTES: Final = struct.Struct("<H")
+_FLOAT_BYTES: Final = 4
 
 Names = Mapping[int, str]
 NO_NAMES: Final[Names] = MappingProxyType({})
@@ -73,7 +74,7 @@ def unpack_state(record: bytes | None) -> UserState:
     _, flags, hidden_bytes, model = _HEADER.unpack_from(record)
     names, hidden_at = _unpacked_names(record) if flags & NAMES_FLAG else (NO_NAMES, _HEADER.size)
     rows_at = hidden_at + hidden_bytes
-    if (len(record) - rows_at) % ROW_BYTES or rows_at > len(record):
+    if hidden_bytes % _FLOAT_BYTES or (len(record) - rows_at) % ROW_BYTES or rows_at > len(record):
         raise StateUnreadable(f"a stored user state is cut; {_CURE}")
     partial = bool(flags & PARTIAL_FLAG)
     return UserState(record[rows_at:], record[hidden_at:rows_at], model, names, partial=partial)

@@ -20,13 +20,13 @@ HIDDEN = struct.pack("<3f", 0.5, -1.0, 2.0)
     rows=st.integers(0, 4).flatmap(
         lambda count: st.binary(min_size=count * ROW_BYTES, max_size=count * ROW_BYTES)
     ),
-    hidden=st.binary(max_size=40),
+    floats=st.integers(0, 10).flatmap(lambda count: st.binary(min_size=4 * count, max_size=4 * count)),
     model=st.integers(0, 2**32 - 1),
     partial=st.booleans(),
 )
-def test_a_state_is_read_as_it_was_written(rows: bytes, hidden: bytes, model: int, partial: bool) -> None:
-    state = unpack_state(UserState(rows, hidden, model, partial=partial).packed())
-    assert (state.rows, state.hidden, state.model, state.partial) == (rows, hidden, model, partial)
+def test_a_state_is_read_as_it_was_written(rows: bytes, floats: bytes, model: int, partial: bool) -> None:
+    state = unpack_state(UserState(rows, floats, model, partial=partial).packed())
+    assert (state.rows, state.hidden, state.model, state.partial) == (rows, floats, model, partial)
 
 
 def test_the_record_is_laid_out_as_documented() -> None:
@@ -60,6 +60,11 @@ def test_a_cut_record_is_refused_with_the_cure(length: int) -> None:
     record = UserState(ROWS, HIDDEN, 7).packed()
     with pytest.raises(StateUnreadable, match="delete the worker's keys"):
         unpack_state(record[:length])
+
+
+def test_a_hidden_state_that_is_no_whole_number_of_floats_is_refused() -> None:
+    with pytest.raises(StateUnreadable, match="cut"):
+        unpack_state(UserState(ROWS, HIDDEN[:-1], 7).packed())
 
 
 def test_another_format_is_refused() -> None:
