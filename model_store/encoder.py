@@ -21,7 +21,7 @@ from model_store.cleaning.pipeline import Cleaning, load_cleaning
 from model_store.errors import FileAbsentError, FileCorruptError
 from model_store.features.encoding import fill_inputs
 from model_store.features.groups import DEFAULT_GROUPS
-from model_store.features.seen import learned_of
+from model_store.features.seen import TYPES, learned_of
 from model_store.features.statistics import EncoderStatistics, statistics_of
 from model_store.features.table import CODES, Feature, features_named, features_of
 from model_store.kernels.rows import kernel_rows
@@ -161,6 +161,7 @@ class Encoder:
             self._columns,
             indices,
             numeric,
+            np.empty((2, TYPES + 1), np.int64),
         )
         visits = visit_statistics(rows, lookback) if self._tells_visits else None
         item, event_type, category = indices

@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.features.functions import compute
-from model_store.features.seen import TYPES, Learned, see
-from model_store.kernels import compiled
+from model_store.features.seen import Learned, see
+from model_store.kernels import compiled_bare
 from model_store.kernels.lookup import Table, find
 from model_store.kernels.rows import item_of
 
 Ints = npt.NDArray[np.int64]
 
 
-@compiled
+@compiled_bare
 def fill_inputs(
     rows: Any,
     index: Ints,
@@ -28,14 +28,16 @@ def fill_inputs(
     features: Ints,
     indices: npt.NDArray[np.int32],
     numeric: npt.NDArray[np.float32],
+    scratch: Ints,
 ) -> None:
     """Encode the events at ``index`` [B] of ``rows``, with ``length`` [B] rows of past right before each.
 
     At most ``reads`` of the past are read. ``features`` [N, 2] are the codes of the features and where each
-    one's numbers begin in ``numeric`` [B, F]. ``indices`` [3, B] get the item, the event type, the category.
+    one's numbers begin in ``numeric`` [B, F]. ``indices`` [3, B] get the item, the event type, the category;
+    ``scratch`` is [2, types + 1].
     """
-    type_counts = np.zeros(TYPES + 1, np.int64)
-    session_type_counts = np.zeros(TYPES + 1, np.int64)
+    type_counts = scratch[0]
+    session_type_counts = scratch[1]
     for event in range(len(index)):
         row = rows[index[event]]
         category = find(np.uint64(row["category"]), categories.keys, categories.slots, categories.shift)

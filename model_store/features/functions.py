@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from model_store.features.seen import Seen
 from model_store.features.statistics import DAY_MS, WEEK_DAYS
-from model_store.kernels import compiled
+from model_store.kernels import compiled_bare
 from model_store.kernels.rows import begins_session, item_of, time_of
 from producers.contract import EVENT_TYPES, EventType
 
@@ -32,25 +32,25 @@ _LOG_SECONDS_SCALE: Final = 0.2  # brings log(1 + seconds) of a minute to a mont
 _FURTHEST: Final = 4.0
 
 
-@compiled
+@compiled_bare
 def no_previous(seen: Seen, out: Out) -> None:
     """1 for the first event of a window."""
     out[0] = seen.length == 0
 
 
-@compiled
+@compiled_bare
 def starts_session(seen: Seen, out: Out) -> None:
     """1 where a session starts."""
     out[0] = seen.length == 0 or begins_session(seen.rows[seen.at], seen.rows[seen.at - 1])
 
 
-@compiled
+@compiled_bare
 def same_item_as_previous(seen: Seen, out: Out) -> None:
     """1 where the event before has the same item."""
     out[0] = seen.length > 0 and seen.item != 0 and item_of(seen.rows[seen.at - 1]) == seen.item
 
 
-@compiled
+@compiled_bare
 def log_price(seen: Seen, out: Out) -> None:
     """log(1 + price), normalised; 0 where there is none."""
     learned = seen.learned
@@ -58,13 +58,13 @@ def log_price(seen: Seen, out: Out) -> None:
     out[0] = 0.0 if absent else (seen.log_price - learned.log_price_mean) / learned.log_price_deviation
 
 
-@compiled
+@compiled_bare
 def price_absent(seen: Seen, out: Out) -> None:
     """1 where there is no price."""
     out[0] = math.isnan(seen.log_price)
 
 
-@compiled
+@compiled_bare
 def price_in_category(seen: Seen, out: Out) -> None:
     """log(1 + price) in deviations from its category's mean, from -4 to 4; 0 where there is none."""
     of_category = seen.learned.category_prices[seen.category]
@@ -72,7 +72,7 @@ def price_in_category(seen: Seen, out: Out) -> None:
     out[0] = 0.0 if math.isnan(scaled) else min(max(scaled, -_FURTHEST), _FURTHEST)
 
 
-@compiled
+@compiled_bare
 def item_seen(seen: Seen, out: Out) -> None:
     """Logarithm of how often the item stands in the lookback."""
     count = 0
@@ -81,7 +81,7 @@ def item_seen(seen: Seen, out: Out) -> None:
     out[0] = _log_count(count)
 
 
-@compiled
+@compiled_bare
 def item_recency(seen: Seen, out: Out) -> None:
     """1 / (how many events ago the item was last there); 0 for never in the lookback."""
     out[0] = 0.0
@@ -91,7 +91,7 @@ def item_recency(seen: Seen, out: Out) -> None:
             break
 
 
-@compiled
+@compiled_bare
 def category_seen(seen: Seen, out: Out) -> None:
     """Logarithm of how often the category stands in the lookback."""
     category = seen.rows[seen.at]["category"]
@@ -101,14 +101,14 @@ def category_seen(seen: Seen, out: Out) -> None:
     out[0] = _log_count(count)
 
 
-@compiled
+@compiled_bare
 def type_counts(seen: Seen, out: Out) -> None:
     """Logarithm of how often each type stands in the lookback, for the types of the training part."""
     for column, event_type in enumerate(seen.learned.event_types):
         out[column] = _log_count(seen.type_counts[event_type])
 
 
-@compiled
+@compiled_bare
 def cart_size(seen: Seen, out: Out) -> None:
     """Logarithm of the carts less the removals and purchases, in the lookback and this event."""
     counts, kind = seen.type_counts, seen.event_type
@@ -117,7 +117,7 @@ def cart_size(seen: Seen, out: Out) -> None:
     out[0] = _log_count(max(size, 0))
 
 
-@compiled
+@compiled_bare
 def looks_in_a_row(seen: Seen, out: Out) -> None:
     """Logarithm of how many views and searches the session ends with, this event included."""
     looks = 0
@@ -129,76 +129,76 @@ def looks_in_a_row(seen: Seen, out: Out) -> None:
     out[0] = _log_count(looks)
 
 
-@compiled
+@compiled_bare
 def log_gap(seen: Seen, out: Out) -> None:
     """A fifth of log(1 + seconds since the event before); 0 for the first event of a window."""
     out[0] = _log_seconds(seen.time_ms - time_of(seen.rows[seen.at - 1])) if seen.length else 0.0
 
 
-@compiled
+@compiled_bare
 def hour(seen: Seen, out: Out) -> None:
     """Sine and cosine of the time of day, UTC."""
     _circle((seen.time_ms % DAY_MS) / DAY_MS, out)
 
 
-@compiled
+@compiled_bare
 def weekday(seen: Seen, out: Out) -> None:
     """Sine and cosine of the time of the week, by days, UTC."""
     _circle((seen.time_ms // DAY_MS + _THURSDAY) % WEEK_DAYS / WEEK_DAYS, out)
 
 
-@compiled
+@compiled_bare
 def session_position(seen: Seen, out: Out) -> None:
     """Logarithm of how many events of the session stand in the lookback."""
     out[0] = _log_count(seen.session_length)
 
 
-@compiled
+@compiled_bare
 def session_types(seen: Seen, out: Out) -> None:
     """Logarithm of how often each type of the training part stands in the session in the lookback."""
     for column, event_type in enumerate(seen.learned.event_types):
         out[column] = _log_count(seen.session_type_counts[event_type])
 
 
-@compiled
+@compiled_bare
 def session_time(seen: Seen, out: Out) -> None:
     """A fifth of log(1 + seconds since the first event of the session in the lookback)."""
     first_ms = time_of(seen.rows[seen.at - seen.session_length])
     out[0] = _log_seconds(seen.time_ms - first_ms)
 
 
-@compiled
+@compiled_bare
 def device(seen: Seen, out: Out) -> None:
     """A column for each frequent device, one for all others, one for none."""
     out[: seen.learned.devices] = 0.0
     out[seen.learned.device_column[seen.rows[seen.at]["device"]]] = 1.0
 
 
-@compiled
+@compiled_bare
 def source(seen: Seen, out: Out) -> None:
     """A column for each frequent source, one for all others, one for none."""
     out[: seen.learned.sources] = 0.0
     out[seen.learned.source_column[seen.rows[seen.at]["source"]]] = 1.0
 
 
-@compiled
+@compiled_bare
 def _log_count(count: int) -> float:
     return math.log2(1.0 + count)
 
 
-@compiled
+@compiled_bare
 def _log_seconds(length_ms: int) -> float:
     return _LOG_SECONDS_SCALE * math.log1p(max(length_ms, 0) / 1_000.0)
 
 
-@compiled
+@compiled_bare
 def _circle(share: float, out: Out) -> None:
     angle = 2 * math.pi * share
     out[0] = math.sin(angle)
     out[1] = math.cos(angle)
 
 
-@compiled
+@compiled_bare
 def compute(code: int, seen: Seen, out: Out) -> None:  # noqa: C901 - Numba has no table of functions to keep on disk
     """Put the feature at place ``code`` of `model_store.features.table.FEATURES` into ``out``."""
     if code == 0:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.features.statistics import EncoderStatistics
-from model_store.kernels import compiled
+from model_store.kernels import compiled_bare
 from model_store.kernels.rows import begins_session, item_of, log_price_of, time_of
 from producers.contract import EVENT_TYPES
 
@@ -81,7 +81,7 @@ def _columns(known: tuple[int, ...]) -> Ints:
     return columns
 
 
-@compiled
+@compiled_bare
 def see(
     learned: Learned,
     rows: Any,

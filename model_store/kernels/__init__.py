@@ -29,12 +29,24 @@ def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Res
     is IEEE's, in the order in which it is written. Where nothing can be written to disk, every process
     compiles for itself.
     """
+    return _compiled(function)
+
+
+def compiled_bare(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Return ``function`` compiled as by `compiled`. It makes no arrays; the compiler refuses one that does.
+
+    So references to arrays are not counted whenever one is handed on, which small kernels do at every event.
+    """
+    return _compiled(function, _nrt=False)
+
+
+def _compiled(function: Callable[Parameters, Result], **options: bool) -> Callable[Parameters, Result]:
+    compiler: Any = numba.njit
     try:
-        kernel: Any = numba.njit(function, cache=True, nogil=True)
+        kernel: Callable[Parameters, Result] = compiler(function, cache=True, nogil=True, **options)
     except RuntimeError:  # no directory is writable
-        kernel = numba.njit(function, nogil=True)
-    compiled_function: Callable[Parameters, Result] = kernel
-    return compiled_function
+        kernel = compiler(function, nogil=True, **options)
+    return kernel
 
 
 def _cache_directory() -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from model_store.kernels import compiled
+from model_store.kernels import compiled_bare
 
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)  # spreads fingerprints whose high bits are all 0
 
@@ -23,7 +23,7 @@ class Table(NamedTuple):
     shift: Any
 
 
-@compiled
+@compiled_bare
 def fill_slots(keys: Keys, slots: Slots, shift: Any) -> None:
     """Put the places 1, 2, ... of ``keys`` [1 + N] into ``slots`` [2 ** bits], of zeros, more than N.
 
@@ -38,7 +38,7 @@ def fill_slots(keys: Keys, slots: Slots, shift: Any) -> None:
             slots[at] = index
 
 
-@compiled
+@compiled_bare
 def find(key: Any, keys: Keys, slots: Slots, shift: Any) -> Any:
     """Return the place of ``key`` in ``keys``, 0 where it is not there; see `fill_slots`."""
     mask = len(slots) - 1
@@ -50,7 +50,7 @@ def find(key: Any, keys: Keys, slots: Slots, shift: Any) -> Any:
     return np.int32(0)
 
 
-@compiled
+@compiled_bare
 def find_all(wanted: Keys, keys: Keys, slots: Slots, shift: Any, found: Slots) -> None:
     """Put `find` of each of ``wanted`` [B] into ``found`` [B]."""
     for place in range(len(wanted)):

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from model_store.kernels import compiled
+from model_store.kernels import compiled_bare
 from model_store.windows import EVENT_ROW, SESSION_GAP_MS, Rows
 
 # Numba has no float16 of its own, so the price is read as its bits.
@@ -25,19 +25,19 @@ def kernel_rows(rows: Rows) -> npt.NDArray[Any]:
     return view
 
 
-@compiled
+@compiled_bare
 def time_of(row: Any) -> Any:
     """Return the event time of a row, Unix milliseconds."""
     return np.int64(row["time_low"]) | (np.int64(row["time_high"]) << 32)
 
 
-@compiled
+@compiled_bare
 def item_of(row: Any) -> Any:
     """Return the item's fingerprint, 0 where there is none."""
     return np.uint64(row["item_low"]) | (np.uint64(row["item_high"]) << np.uint64(32))
 
 
-@compiled
+@compiled_bare
 def log_price_of(row: Any) -> Any:
     """Return log(1 + price), NaN where there is none, from the field's 16 bits (IEEE 754 binary16)."""
     bits = np.int64(row["log_price"])
@@ -48,7 +48,7 @@ def log_price_of(row: Any) -> Any:
     return -size if bits & _SIGN else size
 
 
-@compiled
+@compiled_bare
 def begins_session(row: Any, before: Any) -> Any:
     """Tell whether ``row`` starts a session behind ``before``, by `model_store.windows.starts_session`."""
     if row["session"] != 0 and before["session"] != 0:
