@@ -21,7 +21,7 @@ _DOWN_S: Final = (0.2, 3.0)
 _HUNG_S: Final = (2.0, 4.0)
 _SLOW_S: Final = 5.0
 _SLOW_BY_S: Final = 0.2
-_EFFECT_TIMEOUT_S: Final = 20.0
+_EFFECT_TIMEOUT_S: Final = 60.0
 _UNLIMITED: Final = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
 
@@ -150,7 +150,10 @@ def _killed(stage: Stage, server: ServiceProcess) -> str:
 
 
 def _cut(stage: Stage, proxies: list[Proxy]) -> str:
-    proxy = proxies[stage.random.randrange(len(stage.workers))]
+    used = [proxy for proxy in proxies if proxy.connections]
+    if not used:
+        raise NoEffect("no connection stood there to cut")
+    proxy = stage.random.choice(used)
     ended = proxy.cut()
     try:
         with socket.socket() as probe:
@@ -159,7 +162,7 @@ def _cut(stage: Stage, proxies: list[Proxy]) -> str:
     finally:
         proxy.mend()
     if not ended or not refused:
-        raise NoEffect("no connection stood there to cut")
+        raise NoEffect("connections were still taken")
     return f"{ended} connections ended, others were refused"
 
 

@@ -14,10 +14,10 @@ from benchmarks.support.faults.servers import wait_until
 from benchmarks.support.faults.stage import SLOTS, WORKERS, NoEffect, Stage
 from model_store.artifacts import ModelStore
 
-_TAKEN_TIMEOUT_S: Final = 20.0
-_GONE_TIMEOUT_S: Final = 10.0
-_REFUSED_TIMEOUT_S: Final = 20.0
-_JOINED_TIMEOUT_S: Final = 60.0
+_TAKEN_TIMEOUT_S: Final = 60.0
+_GONE_TIMEOUT_S: Final = 30.0
+_REFUSED_TIMEOUT_S: Final = 60.0
+_JOINED_TIMEOUT_S: Final = 120.0
 _BACK_MS: Final = 3_600_000
 _LONGEST_WAIT_S: Final = 0.5
 

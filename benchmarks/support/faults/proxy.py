@@ -48,13 +48,17 @@ class Proxy:
         self._network = network
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
-        self._connections: set[asyncio.Task[None]] = set()
         self.mend()
 
     @property
     def address(self) -> str:
         """Where to connect."""
         return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def connections(self) -> int:
+        """How many connections stand."""
+        return len(self._writers) // 2
 
     def cut(self) -> int:
         """Refuse connections and end those that stand; return how many those were."""
@@ -71,10 +75,10 @@ class Proxy:
         if self._server is not None:
             self._server.close()
             self._server = None
-        standing = list(self._writers)
+        ended, standing = self.connections, list(self._writers)
         for writer in standing:
             writer.transport.abort()
-        return len(standing) // 2
+        return ended
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

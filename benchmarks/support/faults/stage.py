@@ -21,7 +21,7 @@ from foreclick.checking.topics import QUIET
 from foreclick.settings import Settings
 from foreclick.topics import create_topics
 
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 180.0  # on a busy machine a worker takes long to start
 WORKERS: Final = 2
 SLOTS: Final = WORKERS + 1  # one more for a worker that joins
 _LATEST: Final = cast(OffsetSpec, OffsetSpec.latest())
