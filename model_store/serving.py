@@ -22,6 +22,7 @@ from model_store.companion import Companion
 from model_store.encoder import ENCODER_FILE, Encoder, Inputs
 from model_store.errors import FileCorruptError
 from model_store.item_index import ItemIndex, load_item_index
+from model_store.kernels.text import json_strings
 from model_store.own_items import OWN_EVENTS, OWN_RANKS, OwnItems, merged, own_logits, own_ranks
 from model_store.recurrent_body import RecurrentBody
 from model_store.served_heads import Heads, served_heads
@@ -92,6 +93,7 @@ class ServedModel:
         self.item_fingerprints = np.array([item_fingerprint(item) for item in encoder.items], np.uint64)
         self.item_fingerprints[0] = 0
         self.known_items = frozenset(encoder.items) if specification.own_items else None
+        self.item_texts = json_strings(encoder.items)
 
     @property
     def recurrent(self) -> bool:

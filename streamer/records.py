@@ -40,9 +40,14 @@ class SourcePartition:
     topic_id: str
     partition: int
 
+    @property
+    def record_id_prefix(self) -> str:
+        """What the ids of the partition's records begin with; the offset follows."""
+        return f"{self.topic_id}-{self.partition}-"
+
     def record_id(self, offset: int) -> str:
         """Return the id of what becomes of the record at ``offset``."""
-        return f"{self.topic_id}-{self.partition}-{offset}"
+        return f"{self.record_id_prefix}{offset}"
 
 
 @dataclass(frozen=True)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from model_store.encoder import Inputs
+from model_store.kernels.text import Texts, json_strings
 from model_store.lookback import lookback_of_windows
 from model_store.own_items import OWN_EVENTS, OwnItems, own_items
 from model_store.served_heads import Heads
 from model_store.serving import ServedModel
-from streamer.predictions import Churn, ModelVersion, NextItem, Prediction, encode_prediction
+from streamer.prediction_json import Answers, Told, layout_of, tail_of, written
+from streamer.predictions import ModelVersion
 from streamer.records import SourcePartition
 from streamer.windowing import Steps
 
-DECIMALS = 6
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,24 @@ class RenderingSettings:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the network says behind each step, ready to be published; None for a head that it lacks."""
+    """What the network says behind each of B steps, ready to be published; None for a head that it lacks.
 
-    next_actions: list[list[float]] | None
-    churn: list[Churn] | None
-    heads: Heads | None
-    purchases: list[list[float]] | None = None
+    ``next_actions`` are [B, A], ``churn`` and ``purchases`` [B], ``alerts_ms`` [B] as `Survival.alert_at_ms`
+    gives them.
+    """
+
+    next_actions: Floats | None = None
+    churn: Floats | None = None
+    alerts_ms: Ints | None = None
+    heads: Heads | None = None
+    purchases: Floats | None = None
+
+
+class NextItems(NamedTuple):
+    """The next items behind each of B steps, best first, as `ServedModel.ranked_items` names them: [B, k]."""
+
+    items: Ints
+    scores: Floats
 
 
 def predict(
@@ -45,33 +61,24 @@ def predict(
     inputs: Inputs,
     settings: RenderingSettings,
 ) -> Outputs:
-    """Run the heads on ``states``, float32[steps, state_units]. Probabilities are rounded to `DECIMALS`."""
+    """Run the heads on ``states``, float32[steps, state_units]."""
     if not len(steps):
-        return Outputs(None, None, None)
+        return Outputs()
     heads = model.heads(states, inputs)
-    actions = None if heads.next_action is None else _rounded(heads.next_action)
-    churn = _churn(model, steps, heads.hazard, settings.churn_alert_level)
-    bought = model.purchase_in_session(heads, inputs)
-    purchases = None if bought is None else _rounded(bought[:, None])
-    return Outputs(actions, churn, heads, purchases)
+    purchases = model.purchase_in_session(heads, inputs)
+    survival = model.survival
+    if heads.hazard is None or survival is None:
+        return Outputs(heads.next_action, heads=heads, purchases=purchases)
+    churn = survival.churn_probability(heads.hazard)
+    alerts_ms = survival.alert_at_ms(heads.hazard, _times_ms(steps), settings.churn_alert_level)
+    return Outputs(heads.next_action, churn, alerts_ms, heads, purchases)
 
 
-def find_next_items(
-    model: ServedModel, steps: Steps, heads: Heads | None, count: int
-) -> list[list[NextItem]] | None:
+def find_next_items(model: ServedModel, steps: Steps, heads: Heads | None, count: int) -> NextItems | None:
     """Return the ``count`` best next items behind each step, best first; None without a query or a count."""
     if heads is None or heads.query is None or count == 0:
         return None
-    found, scores = model.ranked_items(heads, _own_items(model, steps), count)
-    items = model.encoder.items
-    return [
-        [
-            NextItem(items[item] if item > 0 else names[-item], score)
-            for item, score in zip(row, values, strict=True)
-            if item
-        ]
-        for row, values, names in zip(found.tolist(), _rounded(scores), steps.names, strict=True)
-    ]
+    return NextItems(*model.ranked_items(heads, _own_items(model, steps), count))
 
 
 def _own_items(model: ServedModel, steps: Steps) -> OwnItems | None:
@@ -93,51 +100,71 @@ def render(
     model: ServedModel,
     steps: Steps,
     sources: Sequence[SourcePartition],
+    source_of_step: Ints,
     outputs: Outputs,
-    next_items: list[list[NextItem]] | None,
+    next_items: NextItems | None,
     scored_at_ms: int,
     flags: Sequence[tuple[str, ...]] | None = None,
 ) -> list[tuple[bytes, bytes]]:
-    """Return the key and the value of the record that carries each step's prediction."""
+    """Return the key and the value of the record that carries each step's prediction.
+
+    ``source_of_step`` [steps] are places in ``sources``. Numbers are rounded to 6 decimals.
+    """
+    if not len(steps):
+        return []
+    tail_of_step, tails = _tails(steps, flags)
+    horizon_ms = 0 if model.survival is None else model.survival.horizon_ms
     version = ModelVersion(model.name, model.version)
-    names = model.action_names
-    actions, churn = outputs.next_actions, outputs.churn
-    rendered = []
-    for step, (record, event, source) in enumerate(zip(steps.records, steps.events, sources, strict=True)):
-        prediction = Prediction(
-            prediction_id=source.record_id(record.offset),
-            user_id=event.user_id,
-            event_id=event.event_id,
-            event_time_ms=event.event_time_ms,
-            scored_at_ms=scored_at_ms,
-            model=version,
-            next_action=dict(zip(names, actions[step], strict=True)) if actions else None,
-            churn=churn[step] if churn else None,
-            next_items=next_items[step] if next_items else None,
-            state="partial" if steps.states[step].partial else "complete",
-            flags=flags[step] if flags is not None else None,
-            purchase_in_session=outputs.purchases[step][0] if outputs.purchases else None,
-        )
-        rendered.append((event.user_id.encode(), encode_prediction(prediction)))
-    return rendered
+    layout = layout_of(scored_at_ms, version, horizon_ms, model.action_names, sources, tails)
+    told = Told(
+        np.array([record.offset for record in steps.records], np.int64),
+        _times_ms(steps),
+        source_of_step,
+        tail_of_step,
+        json_strings([text for event in steps.events for text in (event.user_id, event.event_id)]),
+    )
+    items, others = _named(next_items, steps)
+    answers = Answers(
+        _none(2) if outputs.next_actions is None else outputs.next_actions.astype(np.float64),
+        _none(1) if outputs.churn is None else outputs.churn.astype(np.float64),
+        np.empty(0, np.int64) if outputs.alerts_ms is None else outputs.alerts_ms,
+        items,
+        _none(2) if next_items is None else next_items.scores.astype(np.float64),
+        _none(1) if outputs.purchases is None else outputs.purchases.astype(np.float64),
+    )
+    values = written(layout, told, answers, model.item_texts, others)
+    return [(event.user_id.encode(), value) for event, value in zip(steps.events, values, strict=True)]
 
 
-def _rounded(values: npt.NDArray[np.floating]) -> list[list[float]]:
-    rounded: list[list[float]] = np.round(values.astype(np.float64), DECIMALS).tolist()
-    return rounded
-
-
-def _churn(
-    model: ServedModel, steps: Steps, hazard: npt.NDArray[np.float32] | None, alert_level: float
-) -> list[Churn] | None:
-    survival = model.survival
-    if hazard is None or survival is None:
-        return None
-    times_ms = np.array([event.event_time_ms for event in steps.events], dtype=np.int64)
-    probability = survival.churn_probability(hazard)
-    alerts = survival.alert_at_ms(hazard, times_ms, alert_level).tolist()
-    rounded = np.round(probability.astype(np.float64), DECIMALS).tolist()
-    return [
-        Churn(value, survival.horizon_ms, alert if alert >= 0 else None)
-        for value, alert in zip(rounded, alerts, strict=True)
+def _tails(steps: Steps, flags: Sequence[tuple[str, ...]] | None) -> tuple[Ints, list[bytes]]:
+    """Return which text stands behind each step's next items [steps], and the different texts."""
+    numbers: dict[tuple[bool, tuple[str, ...] | None], int] = {}
+    of_step = [
+        numbers.setdefault((state.partial, None if flags is None else flags[step]), len(numbers))
+        for step, state in enumerate(steps.states)
     ]
+    texts = [tail_of(partial=partial, flags=flagged) for partial, flagged in numbers]
+    return np.array(of_step, np.int64), texts
+
+
+def _named(next_items: NextItems | None, steps: Steps) -> tuple[Ints, Texts]:
+    """Return the items as `Answers` has them, and the texts of those that the model does not know."""
+    if next_items is None:
+        return np.empty((0, 0), np.int64), json_strings([])
+    items = next_items.items
+    places = np.argwhere(items < 0)
+    if not len(places):
+        return items, json_strings([])
+    names = [steps.names[step][-int(items[step, place])] for step, place in places.tolist()]
+    items = items.copy()
+    items[tuple(places.T)] = -1 - np.arange(len(names))
+    return items, json_strings(names)
+
+
+def _none(dimensions: int) -> npt.NDArray[np.float64]:
+    """Return the array of a head that there is not, as `Answers` has it."""
+    return np.empty((0,) * dimensions)
+
+
+def _times_ms(steps: Steps) -> Ints:
+    return np.array([event.event_time_ms for event in steps.events], np.int64)

@@ -72,8 +72,9 @@ def score_group(
     with profile.measure("next items"):
         next_items = find_next_items(model, steps, outputs.heads, settings.rendering.next_items_count)
     with profile.measure("predictions"):
-        sources = [batch.source for (batch, _), plan in zip(group, plans, strict=True) for _ in _span(plan)]
-        predictions = render(model, steps, sources, outputs, next_items, scored_at_ms, flags)
+        sources = [batch.source for batch, _ in group]
+        source_of_step = np.repeat(np.arange(len(group)), [len(_span(plan)) for plan in plans])
+        predictions = render(model, steps, sources, source_of_step, outputs, next_items, scored_at_ms, flags)
     with profile.measure("states"):
         return _results(group, plans, steps, predictions, states, model)
 
