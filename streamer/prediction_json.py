@@ -71,8 +71,8 @@ class Layout(NamedTuple):
 class Answers(NamedTuple):
     """The numbers of B predictions. An array without columns, or without rows, is a head that is null.
 
-    ``actions`` are [B, A], ``churn`` and ``purchases`` [B], ``alerts`` [B], negative for never. ``items`` [B, k]
-    are the places of the next items in the catalogue's texts, with their ``scores`` [B, k]; 0 is none,
+    ``actions`` are [B, A], ``churn`` and ``purchases`` [B], ``alerts`` [B], negative for never. ``items``
+    are the places [B, k] of the next items in the catalogue's texts, with their ``scores`` [B, k]; 0 is none,
     and those below 0 count from -1 on in the texts of the items that the model does not know.
     """
 
