@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-import redis.asyncio as redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -15,6 +14,7 @@ from redis.exceptions import NoScriptError, RedisClusterException, RedisError, R
 
 from streamer.errors import StaleOwner, StoreUnavailable
 from streamer.records import SourcePartition
+from streamer.redis_link import RedisLink
 
 MAX_CONNECTIONS: Final = 8
 _REDIS_ERRORS: Final = (RedisError, RedisClusterException)
@@ -71,11 +71,11 @@ class RedisWindowStore:
     id: a topic made anew starts from nothing.
     """
 
-    def __init__(self, client: redis.Redis | RedisCluster, prefix: str, state_ttl_ms: int) -> None:
+    def __init__(self, client: RedisLink | RedisCluster, prefix: str, state_ttl_ms: int) -> None:
         self._client = client
         self._prefix = prefix
         self._state_ttl_ms = str(state_ttl_ms)
-        self._every_node = {"target_nodes": "primaries"} if isinstance(client, RedisCluster) else {}
+        self._ask: Any = client.execute_command  # the cluster client's stubs know of text replies only
 
     @classmethod
     def connect(
@@ -105,22 +105,13 @@ class RedisWindowStore:
                 **options,
             )
             return cls(client, prefix, state_ttl_ms)
-        pool = redis.BlockingConnectionPool.from_url(
-            url,
-            max_connections=MAX_CONNECTIONS,
-            timeout=timeout_s,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            **options,
-        )
-        return cls(redis.Redis.from_pool(pool), prefix, state_ttl_ms)
+        return cls(RedisLink(url, timeout_s, options), prefix, state_ttl_ms)
 
     async def read(self, source: SourcePartition, users: Sequence[bytes]) -> Snapshot:
         """See `WindowStore.read`."""
         root = self._root(source)
-        command: Any = self._client.mget  # the client's stubs know of text replies only
         try:
-            offset, *states = await command([root, *[root + user for user in users]])
+            offset, *states = await self._ask("MGET", root, *[root + user for user in users])
         except _REDIS_ERRORS as error:
             raise _unavailable(error) from error
         return Snapshot(_number(offset), states)
@@ -146,33 +137,32 @@ class RedisWindowStore:
 
     async def offset(self, source: SourcePartition) -> int | None:
         """See `WindowStore.offset`."""
-        command: Any = self._client.get
         try:
-            return _number(await command(self._root(source)))
+            return _number(await self._ask("GET", self._root(source)))
         except _REDIS_ERRORS as error:
             raise _unavailable(error) from error
 
     async def used_memory_bytes(self) -> int:
         """Return how much memory the server has allocated, or all nodes. Raises `StoreUnavailable`."""
-        command: Any = self._client.execute_command
         try:
-            reports = await command("INFO", "memory", **self._every_node)
+            if isinstance(self._client, RedisCluster):
+                nodes = await self._ask("INFO", "memory", target_nodes=RedisCluster.PRIMARIES)
+                return sum(int(memory["used_memory"]) for memory in nodes.values())
+            report = await self._ask("INFO", "memory")
         except _REDIS_ERRORS as error:
             raise _unavailable(error) from error
-        nodes = reports.values() if self._every_node else [reports]
-        return sum(int(memory["used_memory"]) for memory in nodes)
+        fields = dict(line.split(b":", 1) for line in report.splitlines() if b":" in line)
+        return int(fields[b"used_memory"])
 
     async def aclose(self) -> None:
         """Give the connections back."""
         await self._client.aclose()
 
     async def _evaluate(self, key_count: int, values: list[bytes | str]) -> bytes | None:
-        command: Any = self._client.evalsha
         try:
-            reply = await command(_GUARDED_WRITE_SHA, key_count, *values)
+            reply = await self._ask("EVALSHA", _GUARDED_WRITE_SHA, key_count, *values)
         except NoScriptError:
-            evaluate: Any = self._client.eval
-            reply = await evaluate(_GUARDED_WRITE, key_count, *values)
+            reply = await self._ask("EVAL", _GUARDED_WRITE, key_count, *values)
         return reply if isinstance(reply, bytes) else None
 
     def _root(self, source: SourcePartition) -> bytes:
