@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -21,7 +22,7 @@ from pathlib import Path
 from benchmarks.support.faults.hooks import ACK_FIRST, WRITE_FIRST
 from benchmarks.support.faults.judge import Verdict
 from benchmarks.support.faults.round import Plan, run_round
-from benchmarks.support.faults.schedule import KINDS, Injected, counted, endless_order
+from benchmarks.support.faults.schedule import KINDS, RECREATED, Injected, counted, endless_order
 from benchmarks.support.faults.servers import running_servers
 from benchmarks.support.faults.stage import SLOTS
 from benchmarks.support.machine import machine
@@ -32,12 +33,15 @@ ROUND_S = 120.0
 def main() -> None:
     """Run the rounds, tell of each fault, and print one JSON line. Exits with 1 for a broken promise."""
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     started_s = time.monotonic()
 
     def say(text: str) -> None:
         print(f"{time.monotonic() - started_s:7.1f} s  {text}", flush=True)
 
-    kinds = [kind.strip() for kind in arguments.faults.split(",")] if arguments.faults else list(KINDS)
+    kinds = (
+        [kind.strip() for kind in arguments.faults.split(",")] if arguments.faults else [*KINDS, RECREATED]
+    )
     order = endless_order(kinds, arguments.seed)
     most = len(kinds) if arguments.faults else None
     verdict, injected = Verdict(), list[Injected]()

@@ -11,13 +11,14 @@ import threading
 from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final, Self, cast
 
 import msgspec
 from confluent_kafka import Producer
 
 from benchmarks.support.faults.shop import START_MS
 from foreclick.demo.worker_process import worker_environment
+from foreclick.services import guard
 from foreclick.settings import Settings
 from producers.checkpoint import Checkpoint
 from producers.events import Event, EventType
@@ -43,7 +44,8 @@ class Feed:
             *(sys.executable, "-m", "foreclick", "replay", str(log), "--format", "jsonl"),
             *("--rate", str(rate), "--checkpoint", str(self._checkpoint), "--resume", "--json"),
         ]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._process_id = 0
         self._words: IO[Any] | None = None
         self._malformed = _Malformed(settings)
 
@@ -54,15 +56,14 @@ class Feed:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Kill what still runs."""
         self._malformed.stop()
         self._end(signal.SIGKILL)
         if self._words is not None:
             self._words.close()
-
-    @property
-    def running(self) -> bool:
-        """Whether the producer is alive."""
-        return self._process is not None and self._process.poll() is None
 
     def kill_and_resume(self) -> int:
         """Kill the producer with SIGKILL and start it again from its checkpoint; return the exit code."""
@@ -91,25 +92,25 @@ class Feed:
             return 0
 
     def _start(self) -> None:
-        self._process = subprocess.Popen(
-            self._command,
+        self._guard = subprocess.Popen(
+            [sys.executable, "-I", "-S", guard.__file__, "-", *self._command],
             env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=self._words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=self._words,
             start_new_session=True,
         )
+        self._process_id = int(cast("IO[bytes]", self._guard.stdout).readline() or 0)
 
     def _end(self, number: signal.Signals) -> int:
-        if self._process is None:
+        """Send a signal to the producer, and return its exit code, 128 and more for a signal's."""
+        if self._guard is None:
             return 0
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(number)
-        try:
-            return self._process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
+        with self._guard as ending, contextlib.suppress(ProcessLookupError):
+            if ending.poll() is None and self._process_id:
+                os.kill(self._process_id, number)
+            return ending.wait(_STOP_TIMEOUT_S)
+        return 0
 
 
 class _Malformed:

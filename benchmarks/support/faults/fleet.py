@@ -83,13 +83,14 @@ class Worker:
             return False
 
     def usage(self) -> Mapping[str, int]:
-        """Return the memory, open files and threads of the process that runs now; empty where none does."""
+        """Return the memory, open files, threads and tasks of the process that runs; empty without one."""
         try:
             process = psutil.Process(self.process_id)
             return {
                 "rss_bytes": process.memory_info().rss,
                 "open_files": process.num_fds(),
                 "threads": process.num_threads(),
+                "tasks": self.control.tasks(),
             }
         except psutil.Error:
             return {}

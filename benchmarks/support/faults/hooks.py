@@ -43,6 +43,8 @@ class Control:
         self._release = directory / "release"
         self._refusals = directory / "refusals"
         self._clock = directory / "clock"
+        self._tasks = directory / "tasks"
+        self._told_s = 0.0
         self._directory = directory
 
     def arm(self, point: str, action: Action) -> None:
@@ -82,6 +84,19 @@ class Control:
         draft = self._clock.with_suffix(".draft")
         draft.write_text(str(by_ms))
         draft.replace(self._clock)
+
+    def tasks(self) -> int:
+        """Return how many tasks the worker's event loop had when it last told; 0 before."""
+        try:
+            return int(self._tasks.read_text() or 0)
+        except OSError:
+            return 0
+
+    def note_tasks(self, count: int) -> None:
+        """Worker's side: tell of the tasks, about once a second."""
+        if (now_s := time.monotonic()) - self._told_s > 1:
+            self._told_s = now_s
+            self._tasks.write_text(str(count))
 
     def note_refusal(self, partition: int, expected: int | None, actual: int | None) -> None:
         """Worker's side: note that a write was refused."""

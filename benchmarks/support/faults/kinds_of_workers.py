@@ -20,6 +20,7 @@ _REFUSED_TIMEOUT_S: Final = 60.0
 _JOINED_TIMEOUT_S: Final = 120.0
 _BACK_MS: Final = 3_600_000
 _LONGEST_WAIT_S: Final = 0.5
+_WRONG_S: Final = 1.0
 
 
 def killed(stage: Stage) -> str:
@@ -76,16 +77,16 @@ def stopped_past_its_session(stage: Stage) -> str:
 
 def joined_and_left(stage: Stage) -> str:
     """Let one more worker join under load, and leave again."""
-    before = stage.members()
-    worker = stage.new_worker(SLOTS - 1)
+    name = f"worker-{SLOTS - 1}"
+    worker = stage.new_worker(SLOTS - 1, name)
     with worker:
-        _await(lambda: stage.members() > before, _JOINED_TIMEOUT_S, "no member joined the group")
-        with_it = stage.members()
+        _await(lambda: stage.partitions_of(name), _JOINED_TIMEOUT_S, "the worker got no partition")
+        partitions = stage.partitions_of(name)
         stage.recovery_s()
-    _await(lambda: stage.members() < with_it, _JOINED_TIMEOUT_S, "no member left the group")
+    _await(lambda: stage.partitions_of(name) is None, _JOINED_TIMEOUT_S, "the worker is still in the group")
     if worker.exits[-1] != 0:
         raise NoEffect(f"the worker left with {worker.exits[-1]}: {worker.last_words()}")
-    return f"{before} members, then {with_it}, then {stage.members()}"
+    return f"it had partitions {sorted(partitions or ())} of the group, and is no member any more"
 
 
 def promoted_before_the_write(stage: Stage) -> str:
@@ -118,6 +119,7 @@ def clock_set_back(stage: Stage) -> str:
             lambda: _scored_at_ms(stage) < before_ms, _TAKEN_TIMEOUT_S, "no prediction of an hour ago came"
         )
         stage.recovery_s()
+        time.sleep(_WRONG_S)
         behind_s = time.time() - _scored_at_ms(stage) / 1000
         return f"a prediction says that it was made {behind_s:.0f} s ago"
     finally:
@@ -129,7 +131,7 @@ def producer_killed(stage: Stage) -> str:
     """Kill the producer in the middle of its log, and let it go on from its checkpoint."""
     before = stage.feed.lines_done()
     code = stage.feed.kill_and_resume()
-    if code != -signal.SIGKILL:
+    if code != 128 + signal.SIGKILL:
         raise NoEffect(f"the producer had ended by itself, with {code}")
     return f"ended by SIGKILL behind line {before} of its checkpoint"
 

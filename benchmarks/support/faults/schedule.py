@@ -16,6 +16,9 @@ from benchmarks.support.faults.hooks import POINTS
 from benchmarks.support.faults.stage import NoEffect, Stage
 
 Kind = Callable[[Stage], str]
+Say = Callable[[str], None]
+
+RECREATED: Final = "topic deleted and recreated"  # ends a round
 
 KINDS: Final[dict[str, Kind]] = {
     "worker killed": workers.killed,
@@ -54,7 +57,7 @@ def endless_order(kinds: Sequence[str], seed: int) -> Iterator[str]:
         yield from order.sample(list(kinds), len(kinds))
 
 
-def inject(kind: str, stage: Stage, say: Callable[[str], None]) -> Injected | None:
+def inject(kind: str, stage: Stage, say: Say) -> Injected | None:
     """Inject one fault and wait for the recovery; None where its effect was not seen.
 
     Raises TimeoutError when a partition does not recover.
@@ -74,4 +77,4 @@ def inject(kind: str, stage: Stage, say: Callable[[str], None]) -> Injected | No
 def counted(injected: Sequence[Injected]) -> dict[str, int]:
     """Return how many faults of each kind took effect; 0 for those that never did."""
     counts = Counter(fault.kind for fault in injected)
-    return {kind: counts[kind] for kind in KINDS}
+    return {kind: counts[kind] for kind in (*KINDS, RECREATED)}

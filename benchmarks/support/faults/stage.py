@@ -47,15 +47,17 @@ class Stage:
     random: random.Random
     models: list[str]
     directory: Path
+    log: Path
+    rate: float
     sabotage: str = ""
     served: int = 0
 
-    def ends(self) -> dict[int, int]:
-        """Return the end of each partition of the predictions topic; waits while Kafka is away."""
+    def ends(self, topic: str = "") -> dict[int, int]:
+        """Return the end of each partition of a topic, or of the predictions; waits while Kafka is away."""
         deadline_s = time.monotonic() + PATIENCE_S
         admin = AdminClient({**QUIET, "log_level": "1", "bootstrap.servers": self.settings.kafka})
-        topic = self.settings.predictions_topic
-        places = [TopicPartition(topic, number) for number in range(self.settings.partitions)]
+        name = topic or self.settings.predictions_topic
+        places = [TopicPartition(name, number) for number in range(self.settings.partitions)]
         while True:
             try:
                 asked = admin.list_offsets(dict.fromkeys(places, _LATEST), request_timeout=_ADMIN_TIMEOUT_S)
@@ -97,15 +99,19 @@ class Stage:
         own = worker_settings(self.settings, proxies[0].address, proxies[1].port)
         return Worker(own, self.directory / f"worker-{slot}", name, self.sabotage)
 
-    def members(self) -> int:
-        """Return how many members the consumer group has; 0 while nobody can say."""
+    def partitions_of(self, name: str) -> set[int] | None:
+        """Return the partitions of the worker called ``name``; None while the group has no such member."""
         admin = AdminClient({**QUIET, "log_level": "1", "bootstrap.servers": self.settings.kafka})
         group = self.settings.consumer_group
         try:
             described = admin.describe_consumer_groups([group], request_timeout=_ADMIN_TIMEOUT_S)
-            return len(described[group].result().members)
+            members = described[group].result().members
         except KafkaException:
-            return 0
+            return None
+        for member in members:
+            if member.group_instance_id == name:
+                return {place.partition for place in member.assignment.topic_partitions}
+        return None
 
 
 def round_settings(servers: Servers, models: Path, name: str) -> Settings:
@@ -143,11 +149,14 @@ def set_stage(
     with ExitStack() as stack:
         feed = Feed(settings, log, rate, directory)
         observer = stack.enter_context(Observer(settings))
-        stage = Stage(settings, servers, [], feed, observer, random.Random(seed), models, directory, sabotage)
+        stage = Stage(
+            settings, servers, [], feed, observer, random.Random(seed), models, directory, log, rate, sabotage
+        )
         for slot in range(WORKERS):
             # One has a fixed name in the group and is back at once; the other's session must end first.
             worker = stage.new_worker(slot, f"worker-{slot}" if slot == 0 else "")
             stage.workers.append(stack.enter_context(worker))
-        stack.enter_context(feed)
+        feed.__enter__()
+        stack.callback(lambda: stage.feed.close())
         stage.recovery_s()
         yield stage

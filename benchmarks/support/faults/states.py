@@ -12,6 +12,7 @@ from streamer.state import UserState, unpack_state
 
 _KEYS_PER_SCAN: Final = 5_000
 _TOLERANCE: Final = 1e-4
+_ID_CHARACTERS: Final = 8
 
 StateKey = tuple[str, str]  # partition, user
 
@@ -24,11 +25,11 @@ class StoredRun:
     states: dict[StateKey, UserState]
 
 
-def read_states(client: redis.Redis, prefix: str) -> StoredRun:
-    """Return what is stored under ``prefix``. Keys are ``prefix{topic.partition}user``."""
+def read_states(client: redis.Redis, prefix: str, topic_id: str) -> StoredRun:
+    """Return what is stored for a topic. Keys are ``prefix{start of the topic's id.partition}user``."""
     offsets: dict[str, int] = {}
     states: dict[StateKey, UserState] = {}
-    keys = list(client.scan_iter(f"{prefix}{{*", _KEYS_PER_SCAN))
+    keys = list(client.scan_iter(_pattern(prefix, topic_id), _KEYS_PER_SCAN))
     for key, value in zip(keys, cast("list[bytes | None]", client.mget(keys) if keys else []), strict=True):
         tag, _, user = key.decode(errors="surrogateescape").partition("{")[2].partition("}")
         partition = tag.rpartition(".")[2]
@@ -58,6 +59,10 @@ def differing_users(one: StoredRun, others: dict[int, StoredRun]) -> set[StateKe
 def model_of(run: StoredRun) -> int:
     """Return the fingerprint of the model that made the states of an undisturbed run; 0 without any."""
     return next((state.model for state in run.states.values()), 0)
+
+
+def _pattern(prefix: str, topic_id: str) -> str:
+    return f"{prefix}{{{topic_id[:_ID_CHARACTERS]}.*"
 
 
 def _same(one: UserState, other: UserState | None) -> bool:

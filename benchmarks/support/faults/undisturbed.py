@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 from benchmarks.support.faults.fleet import Worker
 from benchmarks.support.faults.servers import Servers, wait_until
 from benchmarks.support.faults.states import StoredRun, read_states
-from foreclick.checking.accounts import Outputs, read_outputs
+from foreclick.checking.accounts import SOURCE_HEADER, Outputs, read_outputs
 from foreclick.checking.topics import TopicContents, read_topic
 from foreclick.settings import Settings
 from foreclick.topics import create_topics
@@ -24,52 +24,55 @@ PATIENCE_S: Final = 120.0
 
 @dataclass(frozen=True)
 class Run:
-    """What a reader outside sees of a run: the three topics, and Redis."""
+    """What a reader outside sees of a run: its events, what became of them, and Redis."""
 
     events: TopicContents
     outputs: Outputs
-    predictions: TopicContents
     stored: StoredRun
 
 
 def read_run(settings: Settings, servers: Servers) -> Run:
-    """Read everything of the run with ``settings``."""
+    """Read all that there is of the events topic as it now is: of one made anew, nothing of the old one."""
+    events = read_topic(settings.kafka, settings.events_topic)
     predictions = read_topic(settings.kafka, settings.predictions_topic)
     letters = read_topic(settings.kafka, settings.dead_letters_topic)
+    start = f"{events.topic_id}-"
     return Run(
-        read_topic(settings.kafka, settings.events_topic),
-        read_outputs(predictions.records, letters.records),
-        predictions,
-        read_states(servers.redis.client(30.0), settings.redis_prefix),
+        events,
+        read_outputs(
+            [record for record in predictions.records if start.encode() in (record.value or b"")],
+            [record for record in letters.records if (record.header(SOURCE_HEADER) or "").startswith(start)],
+        ),
+        read_states(servers.redis.client(30.0), settings.redis_prefix, events.topic_id),
     )
 
 
 def run_undisturbed(
-    disturbed: TopicContents, settings: Settings, version: str, servers: Servers, directory: Path
+    disturbed: TopicContents, settings: Settings, version: str, servers: Servers, directory: Path, epoch: int
 ) -> Run:
     """Copy ``disturbed`` into its own topic, let one worker with ``version`` score it, and read the run."""
-    name = f"{settings.topic_prefix}-undisturbed-{version}"
+    name = f"{settings.topic_prefix}-undisturbed-{epoch}-{version}"
     alias = f"pinned-{version}"
     ModelStore(settings.model_store).promote(settings.model_name, version, alias)
     own = replace(settings, topic_prefix=name, consumer_group=name, redis_prefix=name, model_alias=alias)
     create_topics(own)
     _copy(disturbed, own)
     with Worker(own, directory / name, hooked=False) as worker:
-        wait_until_written(own, servers, ends_of(disturbed), [worker])
+        wait_until_written(own, servers, [worker])
     return read_run(own, servers)
 
 
-def wait_until_written(
-    settings: Settings, servers: Servers, ends: dict[str, int], workers: list[Worker]
-) -> None:
-    """Return once Redis has reached ``ends`` in each partition. Raises TimeoutError without progress."""
+def wait_until_written(settings: Settings, servers: Servers, workers: list[Worker]) -> None:
+    """Return once Redis has reached the end of each partition. Raises TimeoutError without progress."""
+    events = read_topic(settings.kafka, settings.events_topic)
+    ends = ends_of(events)
     client = servers.redis.client(30.0)
     offsets: dict[str, int] = {}
     changed_s = time.monotonic()
 
     def reached() -> bool:
         nonlocal offsets, changed_s
-        found = read_states(client, settings.redis_prefix).offsets
+        found = read_states(client, settings.redis_prefix, events.topic_id).offsets
         if found != offsets:
             offsets, changed_s = found, time.monotonic()
         if time.monotonic() - changed_s > PATIENCE_S:

@@ -70,6 +70,7 @@ class HookedPublisher(KafkaPublisher):
 
     async def publish(self, batch: ScoredBatch) -> None:
         """See `Publisher.publish`."""
+        _control.note_tasks(len(asyncio.all_tasks()))
         if _sabotage:
             await _move_on(batch)
         asyncio.get_running_loop().call_later(_SENT_S, _control.pass_point, "publishing")

@@ -1,0 +1,90 @@
+"""An hour at a steady rate with a rebalance each minute: is anything lost, and does anything grow?
+
+A third worker joins at each minute and leaves half a minute later. The two that stay are looked at every ten
+seconds; what they hold in the last quarter is compared with what they held in the second.
+
+    python -m benchmarks.soak
+    python -m benchmarks.soak --minutes 5 --rate 500
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.support.faults.stream import Stream, running_stream
+from benchmarks.support.machine import machine
+
+WORKERS = 2
+MINUTE_S = 60.0
+LOOK_INTERVAL_S = 10.0
+MEASURES = ("rss_bytes", "open_files", "threads", "tasks")
+
+Sample = Mapping[str, int]
+
+
+def main() -> None:
+    """Soak, tell how it stands each minute, and print one JSON line. Exits with 1 for a lost event."""
+    arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    samples: list[list[Sample]] = [[] for _ in range(WORKERS)]
+    joined = 0
+    with running_stream(arguments.rate, WORKERS) as stream:
+        ends_s = time.monotonic() + MINUTE_S * arguments.minutes
+        while time.monotonic() < ends_s:
+            with stream.new_worker(WORKERS):
+                _look(stream, samples, MINUTE_S / 2)
+            _look(stream, samples, MINUTE_S / 2)
+            joined += 1
+            stream.drop_read()
+            held = ", ".join(f"{name} {value:,}" for name, value in samples[0][-1].items())
+            print(f"minute {joined}: {stream.behind():,} records wait; {held}", flush=True)
+        exits = [worker.exits for worker in stream.workers]
+        counts = stream.finish()
+    summary = {
+        **counts,
+        "joins_and_leaves": joined,
+        "unasked_ends": sum(map(len, exits)),
+        "held": {f"worker-{number}": _growth(one) for number, one in enumerate(samples)},
+        "workload": vars(arguments),
+        "machine": machine(),
+    }
+    print(json.dumps(summary))
+    sys.exit(1 if counts["lost"] or counts["not_delivered"] else 0)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--rate", type=float, default=5_000.0, help="events a second")
+    return parser.parse_args()
+
+
+def _look(stream: Stream, samples: list[list[Sample]], seconds: float) -> None:
+    """Take a sample of each worker that stays every ten seconds, for ``seconds``."""
+    ends_s = time.monotonic() + seconds
+    while time.monotonic() < ends_s:
+        time.sleep(min(LOOK_INTERVAL_S, max(0.0, ends_s - time.monotonic())))
+        for worker, taken in zip(stream.workers, samples, strict=True):
+            if usage := worker.usage():
+                taken.append(usage)
+
+
+def _growth(samples: Sequence[Sample]) -> dict[str, Any]:
+    """Return the medians of the second quarter and of the last."""
+    quarter = max(1, len(samples) // 4)
+    early, late = samples[quarter : 2 * quarter], samples[-quarter:]
+    return {
+        name: [statistics.median(one.get(name, 0) for one in part) for part in (early, late)]
+        for name in MEASURES
+    }
+
+
+if __name__ == "__main__":
+    main()
