@@ -16,7 +16,7 @@ PLACES = {
     "faust": ("streamer/app.py", "streamer/transport*"),
     "mode": ("streamer/app.py", "streamer/transport*"),
     "aiokafka": ("streamer/*",),
-    "redis": ("streamer/window_store*",),
+    "redis": ("streamer/window_store*", "streamer/redis_link.py"),
     "faiss": ("model_store/*",),
     "numba": ("model_store/kernels/*",),
     "sklearn": ("model_store/*",),
