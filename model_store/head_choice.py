@@ -1,7 +1,9 @@
 """Which fit of the heads a run publishes: chosen on the validation part, then made again on the whole.
 
 The candidates go from the plainest to the richest: heads that read the event alone, heads that read the
-hidden vector too, and the heads as the network learned them. See `head_fitting` for the fits.
+hidden vector too, and the heads as the network learned them. How strongly the first kind is held, folds of
+the training part say: only what knows that part by heart needs the validation part to judge it. See
+`head_fitting` for the fits.
 """
 
 from __future__ import annotations
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from model_store.specification import NetworkSpecification
 
 AS_LEARNED: Final = None
-_WITHOUT_A_LABEL: Final = 1  # of `CANDIDATES`: nothing of what the network learned, which nobody could check
 CANDIDATES: Final[tuple[Penalty | None, ...]] = (
     Penalty(None, 100.0),
     Penalty(None, 10.0),
@@ -42,6 +43,8 @@ CANDIDATES: Final[tuple[Penalty | None, ...]] = (
     Penalty(1.0, 1.0),
     AS_LEARNED,
 )
+_OF_THE_EVENT: Final = 3  # the first of them, which read the event alone
+_FOLDS: Final = 3
 MOST_EVENTS: Final = 8_000
 _BATCH_EVENTS: Final = 4_096
 
@@ -54,6 +57,10 @@ class _Rows(NamedTuple):
     known: np.ndarray
     truth: Truth
     window: np.ndarray
+
+    def where(self, kept: np.ndarray) -> _Rows:
+        """Return the events in ``kept`` [E]."""
+        return _Rows(self.known[kept], self.truth.where(kept), self.window[kept])
 
 
 def start_heads(learner: Learner, samples: Samples) -> None:
@@ -93,42 +100,70 @@ def _own_start(samples: Samples, specification: NetworkSpecification) -> np.ndar
 def choose_heads(learner: Learner, samples: Samples, validation: Samples, most_events: int) -> Choice:
     """Set the fit of each head that is worth most on ``validation``; return its place in `CANDIDATES`.
 
-    The fits are made on ``samples``, which ``learner`` has learned. A head without any label on either side
-    is left out.
+    The fits are made on ``samples``, which ``learner`` has learned. Where no label of ``validation`` tells
+    what the hidden vector is worth, the head reads the event alone. A head without any label is left out.
     """
     fitting = _rows(learner, samples, MOST_EVENTS)
     judging = _rows(learner, validation, most_events)
+    units = learner.specification.units
     choice = {}
-    for head in fitting.keys() & judging.keys():
-        fits = _fits(learner, head, fitting[head])
-        known, truth, window = judging[head]
-        choice[head] = first_clearly_better([truth.losses(fit(known)) for fit in fits], window)
-        _set(learner, head, fits[choice[head]])
+    for head, rows in fitting.items():
+        alone = _best_of_the_event(rows, units)
+        places = [alone, *range(_OF_THE_EVENT, len(CANDIDATES))] if head in judging else [alone]
+        fits = _fits(learner, head, rows, places)
+        best = 0
+        if head in judging:
+            known, truth, window = judging[head]
+            best = first_clearly_better([truth.losses(fit(known)) for fit in fits], window)
+        choice[head] = places[best]
+        _set(learner, head, fits[best])
     return choice
 
 
 def refit_heads(learner: Learner, samples: Samples, choice: Choice) -> None:
-    """Make the chosen fits again on ``samples``, which ``learner`` has learned, and set them."""
-    for head, rows in _rows(learner, samples, MOST_EVENTS).items():
-        penalty = CANDIDATES[choice.get(head, _WITHOUT_A_LABEL)]
-        if penalty is not AS_LEARNED:
-            start = start_of(rows.truth, rows.known.shape[1])
-            units = learner.specification.units
-            _set(learner, head, fitted(rows.known, rows.truth, penalty, units, start))
+    """Make the chosen fits again on ``samples``, which ``learner`` has learned, and set them.
 
-
-def _fits(learner: Learner, head: str, rows: _Rows) -> list[Affine]:
-    """Return the head of each of `CANDIDATES`; each fit starts where the one before it ended."""
-    fits: list[Affine] = []
+    Of a head that had no label when they were chosen, nobody knows more than folds of ``samples`` can say.
+    """
     units = learner.specification.units
+    for head, rows in _rows(learner, samples, MOST_EVENTS).items():
+        place = choice[head] if head in choice else _best_of_the_event(rows, units)
+        if CANDIDATES[place] is not AS_LEARNED:
+            _set(learner, head, *_fits(learner, head, rows, [place]))
+
+
+def _best_of_the_event(rows: _Rows, units: int) -> int:
+    """Return which of the heads that read the event alone says most of windows that it was not fitted on."""
+    losses = np.zeros(_OF_THE_EVENT)
+    for fold in range(_FOLDS):
+        judged = rows.window % _FOLDS == fold
+        learned, asked = rows.where(~judged), rows.where(judged)
+        if not judged.all() and judged.any():
+            fit = start_of(learned.truth, learned.known.shape[1])
+            for place in range(_OF_THE_EVENT):
+                fit = _fit(learned, place, units, fit)
+                losses[place] += asked.truth.losses(fit(asked.known)).sum()
+    return int(losses.argmin())
+
+
+def _fits(learner: Learner, head: str, rows: _Rows, places: list[int]) -> list[Affine]:
+    """Return the heads at ``places`` of `CANDIDATES`; each fit starts where the one before it ended."""
+    fits: list[Affine] = []
     last = start_of(rows.truth, rows.known.shape[1])
-    for penalty in CANDIDATES:
-        if penalty is AS_LEARNED:
+    for place in places:
+        if CANDIDATES[place] is AS_LEARNED:
             last = Affine(*(each.astype(float) for each in learner.network.get_layer(head).get_weights()))
         else:
-            last = fitted(rows.known, rows.truth, penalty, units, last)
+            last = _fit(rows, place, learner.specification.units, last)
         fits.append(last)
     return fits
+
+
+def _fit(rows: _Rows, place: int, units: int, start: Affine) -> Affine:
+    penalty = CANDIDATES[place]
+    if penalty is AS_LEARNED:
+        raise ValueError("a head as learned is not fitted")
+    return fitted(rows.known, rows.truth, penalty, units, start)
 
 
 def _rows(learner: Learner, samples: Samples, most_events: int) -> dict[str, _Rows]:

@@ -13,10 +13,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import eigh
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 
 _STOPPING: Final = {"maxiter": 200, "ftol": 1e-9, "gtol": 1e-6}
+_LEAST_RIDGE: Final = 1e-3  # of the bias, which has none, where directions are chosen
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
@@ -56,6 +58,10 @@ class ActionTruth(NamedTuple):
         """How many logits a head has."""
         return self.actions
 
+    def where(self, kept: npt.NDArray[np.bool_]) -> ActionTruth:
+        """Return the truth of the events in ``kept`` [E]."""
+        return self._replace(action=self.action[kept])
+
     def losses(self, logits: Floats) -> Floats:
         """Return the cross-entropy of each event [E], in nats."""
         losses: Floats = -log_softmax(logits, axis=1)[np.arange(len(logits)), self.action]
@@ -66,6 +72,12 @@ class ActionTruth(NamedTuple):
         slope: Floats = np.exp(log_softmax(logits, axis=1))
         slope[np.arange(len(logits)), self.action] -= 1.0
         return slope
+
+    def curvature(self, logits: Floats) -> Floats:
+        """Return the mean of the losses' second derivatives by each logit [A]."""
+        said: Floats = np.exp(log_softmax(logits, axis=1))
+        curvature: Floats = (said * (1 - said)).mean(axis=0)
+        return curvature
 
     def start(self) -> Floats:
         """Return the bias [A] that says each action's share, none of them impossible."""
@@ -98,6 +110,10 @@ class SilenceTruth(NamedTuple):
         """How many logits a head has."""
         return int(self.ended.shape[1])
 
+    def where(self, kept: npt.NDArray[np.bool_]) -> SilenceTruth:
+        """Return the truth of the silences in ``kept`` [E]."""
+        return SilenceTruth(self.ended[kept], self.lasted[kept])
+
     def losses(self, logits: Floats) -> Floats:
         """Return the negative log likelihood of each silence [E], in nats; see `losses.mean_hazard_loss`."""
         # log(1 + exp(x)) in two quick steps, which np.logaddexp takes three times as long for
@@ -110,6 +126,12 @@ class SilenceTruth(NamedTuple):
         hazard = expit(logits)
         slope: Floats = self.lasted * hazard - self.ended * (1 - hazard)
         return slope
+
+    def curvature(self, logits: Floats) -> Floats:
+        """Return the mean of the losses' second derivatives by each logit [K]."""
+        hazard = expit(logits)
+        curvature: Floats = ((self.lasted + self.ended) * hazard * (1 - hazard)).mean(axis=0)
+        return curvature
 
     def start(self) -> Floats:
         """Return the bias [K] of the hazard without any knowledge, as if one more had half ended in each."""
@@ -125,6 +147,36 @@ def start_of(truth: Truth, numbers: int) -> Affine:
     return Affine(np.zeros((numbers, truth.outputs)), truth.start())
 
 
+class _Directions(NamedTuple):
+    """Steps [N, K] for the weights of N numbers, along which the penalised loss is about equally curved.
+
+    L-BFGS knows nothing of the curvature at first; with it, it is soon done. ``along`` [N, N] are the
+    directions, ``length`` [N, K] how far a step of 1 goes. A loss of curvature c over the numbers X has about
+    the Hessian c X'X, so one decomposition serves all K outputs.
+    """
+
+    along: Floats
+    length: Floats
+
+    @classmethod
+    def of(cls, seen: Floats, ridge: Floats, curvature: Floats) -> _Directions:
+        """Return those for the numbers ``seen`` [E, N], penalties [N] and the outputs' ``curvature`` [K]."""
+        root = 1 / np.sqrt(np.maximum(ridge, _LEAST_RIDGE))
+        squared, turned = eigh(seen.T @ seen * np.outer(root, root))
+        along: Floats = root[:, None] * turned
+        return cls(along, 1 / np.sqrt(1 + np.maximum(squared, 0.0)[:, None] * curvature))
+
+    def weights(self, steps: Floats) -> Floats:
+        """Return by how much the weights [N, K] change."""
+        changes: Floats = self.along @ (self.length * steps)
+        return changes
+
+    def gradient(self, by_weights: Floats) -> Floats:
+        """Return the derivatives by the steps [N, K]."""
+        by_steps: Floats = self.length * (self.along.T @ by_weights)
+        return by_steps
+
+
 def fitted(known: Floats, truth: Truth, penalty: Penalty, units: int, start: Affine) -> Affine:
     """Return the head of least penalised loss on ``known`` [E, N], its first ``units`` the hidden vector.
 
@@ -133,20 +185,20 @@ def fitted(known: Floats, truth: Truth, penalty: Penalty, units: int, start: Aff
     numbers = known.shape[1]
     hidden = np.arange(numbers) < units
     read = np.ones(numbers, bool) if penalty.hidden is not None else ~hidden
-    ridge = np.where(hidden, penalty.hidden or 0.0, penalty.direct)[read, None]
-    seen = known[:, read]
-    shape = (int(read.sum()) + 1, truth.outputs)
+    ridge = np.append(np.where(hidden, penalty.hidden or 0.0, penalty.direct)[read], 0.0)
+    seen = np.column_stack([known[:, read], np.ones(len(known))])
+    first = np.vstack([start.kernel[read], start.bias])
+    directions = _Directions.of(seen, ridge, truth.curvature(seen @ first))
 
     def objective(flat: Floats) -> tuple[float, Floats]:
-        weights = flat.reshape(shape)
-        logits = seen @ weights[:-1] + weights[-1]
-        slope = truth.slope(logits)
-        loss = truth.losses(logits).sum() + 0.5 * (ridge * weights[:-1] ** 2).sum()
-        gradient = np.vstack([seen.T @ slope + ridge * weights[:-1], slope.sum(axis=0)])
+        weights = first + directions.weights(flat.reshape(first.shape))
+        logits = seen @ weights
+        penalised = ridge[:, None] * weights
+        loss = truth.losses(logits).sum() + 0.5 * (penalised * weights).sum()
+        gradient = directions.gradient(seen.T @ truth.slope(logits) + penalised)
         return float(loss) / len(seen), gradient.reshape(-1) / len(seen)
 
-    first = np.vstack([start.kernel[read], start.bias]).reshape(-1)
-    weights = _least(objective, first).reshape(shape)
+    weights = first + directions.weights(_least(objective, np.zeros(first.size)).reshape(first.shape))
     kernel = np.zeros((numbers, truth.outputs))
     kernel[read] = weights[:-1]
     return Affine(kernel, weights[-1])
