@@ -1,8 +1,8 @@
-"""A small perceptron beside the network, as the artifact keeps it and serving applies it.
+"""A companion beside the network, as the artifact keeps it and serving applies it.
 
-It reads what the encoder says of the event, and nothing that the network learned, so it errs elsewhere than
-the network does. The two are pooled: the logarithms of their probabilities are averaged (Genest and Zidek
-1986, "Combining Probability Distributions", sec. 3). `companion_fit` fits it.
+It reads what the encoder says of the event, features of its own among it, and nothing that the network
+learned, so it errs elsewhere than the network does. The two are pooled: the logarithms of their probabilities
+are averaged (Genest and Zidek 1986, "Combining Probability Distributions", sec. 3). `companion_fit` fits it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.errors import FileCorruptError
+from model_store.features.table import features_named
 from producers.events import EVENT_TYPES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from model_store.encoder import Inputs
+    from model_store.encoder import Encoder, Inputs
 
 COMPANION_FILE: Final = "companion.npz"
 _LEAST_PROBABILITY: Final = np.float32(1e-7)
@@ -27,44 +28,56 @@ Floats = npt.NDArray[np.float32]
 
 
 class Perceptron(NamedTuple):
-    """One hidden layer of H rectified units.
+    """One hidden layer of H rectified units, which may be none, beside a linear model.
 
-    ``hidden_kernel`` [F + types, H] has a row for each numeric feature, then one for each event type;
-    ``hidden_bias`` is [H], ``kernel`` [H, outputs], ``bias`` [outputs].
+    It reads R numbers: what `read_by` gives, then a flag for each event type. ``direct`` is [R, outputs],
+    ``hidden_kernel`` [R, H], ``hidden_bias`` [H], ``kernel`` [H, outputs], ``bias`` [outputs].
     """
 
+    direct: Floats
     hidden_kernel: Floats
     hidden_bias: Floats
     kernel: Floats
     bias: Floats
 
-    def __call__(self, inputs: Inputs) -> Floats:
-        """Return the logits [batch, outputs] behind the events of ``inputs``."""
-        features = inputs.numeric.shape[1]
-        hidden: Floats = inputs.numeric @ self.hidden_kernel[:features]
-        hidden += self.hidden_kernel[features:][inputs.event_type]
+    def __call__(self, read: Floats, event_type: npt.NDArray[np.int32]) -> Floats:
+        """Return the logits [batch, outputs] of what `read_by` gives and the events' types [batch]."""
+        numbers = read.shape[1]
+        hidden: Floats = read @ self.hidden_kernel[:numbers]
+        hidden += self.hidden_kernel[numbers:][event_type]
         hidden += self.hidden_bias
         np.maximum(hidden, 0, out=hidden)
         logits: Floats = hidden @ self.kernel + self.bias
+        logits += read @ self.direct[:numbers]
+        logits += self.direct[numbers:][event_type]
         return logits
 
 
-class Companion(NamedTuple):
-    """The perceptrons of the next action and of a purchase later in the session, and how much each counts.
+def read_by(inputs: Inputs) -> Floats:
+    """Return the numbers that a companion reads of each event: the network's, then those of its own."""
+    if inputs.extra is None:
+        return inputs.numeric
+    return np.concatenate([inputs.numeric, inputs.extra], axis=1)
 
-    A share is from 0, the network alone, to 1. A perceptron whose share is 0 is not asked.
+
+class Companion(NamedTuple):
+    """The models of the next action and of a purchase later in the session, and how much each counts.
+
+    A share is from 0, the network alone, to 1. A model whose share is 0 is not asked. ``features`` names what
+    they read beside the network's numbers.
     """
 
     action: Perceptron
     action_share: float
     session: Perceptron
     session_share: float
+    features: tuple[str, ...] = ()
 
     def next_action(self, network: Floats, inputs: Inputs) -> Floats:
-        """Return the pool of the network's probabilities [batch, A] and those of the perceptron."""
+        """Return the pool of the network's probabilities [batch, A] and the companion's."""
         if not self.action_share:
             return network
-        logits = self.action(inputs)
+        logits = self.action(read_by(inputs), inputs.event_type)
         logits *= np.float32(self.action_share)
         logits += np.float32(1 - self.action_share) * np.log(np.maximum(network, _LEAST_PROBABILITY))
         logits -= logits.max(axis=1, keepdims=True)
@@ -73,12 +86,12 @@ class Companion(NamedTuple):
         return logits
 
     def purchase_in_session(self, probability: Floats, inputs: Inputs) -> Floats:
-        """Return the pool of a probability [batch] of a purchase in the session and the perceptron's."""
+        """Return the pool of a probability [batch] of a purchase in the session and the companion's."""
         if not self.session_share:
             return probability
         said = np.clip(probability, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
         logit = np.float32(1 - self.session_share) * (np.log(said) - np.log1p(-said))
-        logit += np.float32(self.session_share) * self.session(inputs)[:, 0]
+        logit += np.float32(self.session_share) * self.session(read_by(inputs), inputs.event_type)[:, 0]
         pooled: Floats = np.float32(0.5) * np.tanh(np.float32(0.5) * logit) + np.float32(0.5)
         return pooled
 
@@ -87,13 +100,16 @@ class Companion(NamedTuple):
         arrays = {f"action_{name}": value for name, value in self.action._asdict().items()}
         arrays |= {f"session_{name}": value for name, value in self.session._asdict().items()}
         arrays["shares"] = np.array([self.action_share, self.session_share])
+        arrays["features"] = np.array(self.features, np.str_)
         np.savez(directory / COMPANION_FILE, allow_pickle=False, **arrays)
 
     @classmethod
-    def load(cls, directory: Path, numeric_features: int, actions: int) -> Self | None:
+    def load(cls, directory: Path, encoder: Encoder, actions: int) -> Self | None:
         """Return what stands in ``directory``, None if nothing does.
 
-        Raises `FileCorruptError` when it cannot be read, or reads or says other numbers than these.
+        From here on, ``encoder`` tells its features too.
+        Raises `FileCorruptError` when it cannot be read, or reads or says other numbers than these, and
+        `FormatTooNewError` where it names a feature that this release does not know.
         """
         path = directory / COMPANION_FILE
         if not path.exists():
@@ -105,17 +121,19 @@ class Companion(NamedTuple):
                     for of in ("action", "session")
                 )
                 shares = archive["shares"].astype(float).tolist()
+                features = tuple(archive["features"].astype(str).tolist())
         except (ValueError, OSError, EOFError, KeyError, TypeError) as error:
             raise FileCorruptError(f"{path} cannot be read: {error}; train the model again") from error
-        read = numeric_features + len(EVENT_TYPES)
+        encoder.tell_extra(features_named(features))
+        read = encoder.numeric_features + encoder.extra_features + len(EVENT_TYPES)
         whole = _fits(action, read, actions) and _fits(session, read, 1)
         if not whole or len(shares) != 2 or not all(0 <= share <= 1 for share in shares):
             raise FileCorruptError(f"{path} belongs to another network: train the model again")
-        return cls(action, shares[0], session, shares[1])
+        return cls(action, shares[0], session, shares[1], features)
 
 
 def _fits(perceptron: Perceptron, read: int, outputs: int) -> bool:
     units = perceptron.hidden_bias.size
-    shapes = ((read, units), (units,), (units, outputs), (outputs,))
+    shapes = ((read, outputs), (read, units), (units,), (units, outputs), (outputs,))
     finite = all(np.isfinite(array).all() for array in perceptron)
     return tuple(array.shape for array in perceptron) == shapes and finite

@@ -42,7 +42,8 @@ _STATISTICS_EVENTS: Final = 1_000_000
 class Inputs:
     """What a network reads of each event: three indices, int32 [...], and ``numeric`` float32 [..., F].
 
-    ``visits`` float32 [..., S] are the `visit_statistics` of a model that corrects its hazard by them.
+    ``visits`` float32 [..., S] are the `visit_statistics` of a model that corrects its hazard by them, and
+    ``extra`` float32 [..., X] the features that a model's companion reads beside ``numeric``.
     """
 
     item: npt.NDArray[np.int32]
@@ -50,6 +51,7 @@ class Inputs:
     category: npt.NDArray[np.int32]
     numeric: npt.NDArray[np.float32]
     visits: npt.NDArray[np.float32] | None = None
+    extra: npt.NDArray[np.float32] | None = None
 
     def take(self, indices: npt.NDArray[np.int64]) -> Inputs:
         """Return the inputs at ``indices`` (int64 of any shape) of the first axis."""
@@ -59,6 +61,7 @@ class Inputs:
             category=self.category[indices],
             numeric=self.numeric[indices],
             visits=None if self.visits is None else self.visits[indices],
+            extra=None if self.extra is None else self.extra[indices],
         )
 
 
@@ -97,13 +100,14 @@ class Encoder:
         self.statistics = statistics
         self.features = tuple(features_of(DEFAULT_GROUPS, statistics) if features is None else features)
         self.places = _places(self.features, statistics)
-        self.numeric_features = sum(place.stop - place.start for place in self.places.values())
+        self.numeric_features = _width(self.places)
+        self.extra: tuple[Feature, ...] = ()
+        self.extra_features = 0
         self._features_read = max((feature.reads for feature in self.features), default=0)
         self.lookback_events = self._features_read
         self._tells_visits = False
         self._learned = learned_of(statistics)
-        starts = [(CODES[feature.name], self.places[feature.name].start) for feature in self.features]
-        self._columns = np.array(starts, np.int64).reshape(-1, 2)
+        self._columns, self._extra_columns = _columns(self.places), _columns({})
         self._items = Lookup([item_fingerprint(item) for item in self.items[1:]])
         self._categories = Lookup([category_fingerprint(category) for category in self.categories[1:]])
 
@@ -139,6 +143,14 @@ class Encoder:
         self._tells_visits = True
         self.lookback_events = max(self.lookback_events, VISIT_LOOKBACK)
 
+    def tell_extra(self, features: Sequence[Feature]) -> None:
+        """Let inputs carry ``features`` too from now on, as `Inputs.extra`, ``extra_features`` numbers."""
+        self.extra = tuple(features)
+        places = _places(features, self.statistics)
+        self.extra_features, self._extra_columns = _width(places), _columns(places)
+        self._features_read = max((feature.reads for feature in (*self.features, *features)), default=0)
+        self.lookback_events = max(self.lookback_events, self._features_read)
+
     def encode(self, rows: Rows, lookback: Lookback) -> Inputs:
         """Return the inputs of ``rows`` [B], each with its past in ``lookback``.
 
@@ -150,6 +162,7 @@ class Encoder:
             source, index = self.cleaning.repaired(own.source), own.index
         indices = np.empty((3, len(index)), np.int32)
         numeric = np.empty((len(index), self.numeric_features), np.float32)
+        extra = np.empty((len(index), self.extra_features), np.float32)
         fill_inputs(
             kernel_rows(source),
             index,
@@ -159,13 +172,15 @@ class Encoder:
             self._categories.table,
             self._learned,
             self._columns,
+            self._extra_columns,
             indices,
             numeric,
+            extra,
             np.empty((2, TYPES + 1), np.int64),
         )
         visits = visit_statistics(rows, lookback) if self._tells_visits else None
         item, event_type, category = indices
-        return Inputs(item, event_type, category, numeric, visits)
+        return Inputs(item, event_type, category, numeric, visits, extra if self.extra_features else None)
 
     def encode_window(self, rows: Rows) -> Inputs:
         """Return the inputs of a whole window, oldest event first."""
@@ -223,3 +238,13 @@ def _places(features: Sequence[Feature], statistics: EncoderStatistics) -> dict[
         places[feature.name] = slice(start, stop)
         start = stop
     return places
+
+
+def _width(places: Mapping[str, slice]) -> int:
+    return sum(place.stop - place.start for place in places.values())
+
+
+def _columns(places: Mapping[str, slice]) -> npt.NDArray[np.int64]:
+    """Return the code of each feature and its first column, [N, 2], as `fill_inputs` reads them."""
+    starts = [(CODES[name], place.start) for name, place in places.items()]
+    return np.array(starts, np.int64).reshape(-1, 2)

@@ -250,7 +250,7 @@ def served_model_in(directory: Path, name: str, version: str, *, exact: bool = F
     fingerprint = _fingerprint(directory, specification, weights)
     churn = ChurnCorrection.load(directory, len(specification.hazard_edges_ms))
     actions = len(specification.action_names)
-    companion = Companion.load(directory, specification.numeric_features, actions)
+    companion = Companion.load(directory, encoder, actions)
     parts = (specification, weights, encoder, index, body, purchase, churn, companion)
     return ServedModel(name, version, fingerprint, *parts)
 

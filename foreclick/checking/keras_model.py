@@ -11,6 +11,7 @@ from foreclick.checking.action_companion import ActionPool
 from foreclick.errors import ForeclickError
 from foreclick.quiet import importing_tensorflow
 from model_store.encoder import Encoder
+from model_store.features.table import features_named
 from model_store.own_items import OWN_RANKS
 from model_store.specification import (
     ENSEMBLE_FILE,
@@ -27,6 +28,8 @@ from model_store.windows import rows_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from model_store.encoder import Inputs
 
 
 class SavedModel:
@@ -49,6 +52,7 @@ class SavedModel:
         self.specification = load_specification(artifact)
         self.encoder = Encoder.load(artifact)
         self._pool = ActionPool(artifact)
+        self.encoder.tell_extra(features_named(self._pool.features))
         self.item_index = {item: index for index, item in enumerate(self.encoder.items) if index}
         model = keras.saving.load_model(artifact / KERAS_FILE, compile=False)
         self.item_vectors = _item_vectors(artifact, model).astype(np.float64)
@@ -62,23 +66,20 @@ class SavedModel:
     def last_outputs(self, windows: Sequence[Sequence[bytes]]) -> dict[str, npt.NDArray[np.float32]]:
         """Return each head behind the last event of each window of packed rows: [windows, …]."""
         lengths = np.array([len(window) for window in windows])
-        padded = self._padded(windows, lengths)
-        outputs = self._call(padded)
+        inputs = self._encoded(windows, lengths)
+        outputs = self._call(padded(inputs, lengths))
         last = (np.arange(len(windows)), lengths - 1)
         heads = {name: values.numpy()[last] for name, values in outputs.items()}
-        read = (padded["event_type"][last], padded["numeric"][last])
-        return {**heads, "next_action": self._pool.pooled(heads["next_action"], *read)}
+        ends = np.cumsum(lengths) - 1
+        numbers = inputs.numeric[ends]
+        if inputs.extra is not None:
+            numbers = np.concatenate([numbers, inputs.extra[ends]], axis=1)
+        said = self._pool.pooled(heads["next_action"], inputs.event_type[ends], numbers)
+        return {**heads, "next_action": said}
 
-    def _padded(
-        self, windows: Sequence[Sequence[bytes]], lengths: npt.NDArray[np.int64]
-    ) -> dict[str, npt.NDArray[Any]]:
-        """Return the encoded windows, zeros on the right: int32 and float32 [windows, longest, …].
-
-        Encodes all windows in one call, which is `Encoder.encode_window` of each.
-        """
-        rows = rows_of(row for window in windows for row in window)
-        inputs = self.encoder.encode_windows(rows, lengths)
-        return padded(inputs, lengths)
+    def _encoded(self, windows: Sequence[Sequence[bytes]], lengths: npt.NDArray[np.int64]) -> Inputs:
+        """Return the encoded windows, one after another, which is `Encoder.encode_window` of each."""
+        return self.encoder.encode_windows(rows_of(row for window in windows for row in window), lengths)
 
 
 def _item_vectors(artifact: Path, model: Any) -> npt.NDArray[np.float32]:

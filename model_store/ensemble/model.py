@@ -49,6 +49,9 @@ class EnsembleModel(ServedModel):
         if not all(member.recurrent for member in members):
             raise ValueError("an ensemble takes recurrent networks only")
         self.__dict__.update(members[0].__dict__)
+        for member in members:
+            if member.encoder.extra:
+                self.encoder.tell_extra(member.encoder.extra)
         self.name = name
         self.version = version
         self.fingerprint = fingerprint

@@ -26,15 +26,17 @@ def fill_inputs(
     categories: Table,
     learned: Learned,
     features: Ints,
+    extra_features: Ints,
     indices: npt.NDArray[np.int32],
     numeric: npt.NDArray[np.float32],
+    extra: npt.NDArray[np.float32],
     scratch: Ints,
 ) -> None:
     """Encode the events at ``index`` [B] of ``rows``, with ``length`` [B] rows of past right before each.
 
     At most ``reads`` of the past are read. ``features`` [N, 2] are the codes of the features and where each
-    one's numbers begin in ``numeric`` [B, F]. ``indices`` [3, B] get the item, the event type, the category;
-    ``scratch`` is [2, types + 1].
+    one's numbers begin in ``numeric`` [B, F], ``extra_features`` [M, 2] likewise in ``extra`` [B, X].
+    ``indices`` [3, B] get the item, the event type, the category; ``scratch`` is [2, types + 1].
     """
     type_counts = scratch[0]
     session_type_counts = scratch[1]
@@ -48,3 +50,5 @@ def fill_inputs(
         seen = see(learned, rows, index[event], past, category, type_counts, session_type_counts)
         for place in range(len(features)):
             compute(features[place, 0], seen, numeric[event, features[place, 1] :])
+        for place in range(len(extra_features)):
+            compute(extra_features[place, 0], seen, extra[event, extra_features[place, 1] :])

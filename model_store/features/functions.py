@@ -29,6 +29,7 @@ _SEARCH: Final = EVENT_TYPES.index(EventType.SEARCH)
 
 _THURSDAY: Final = 3  # the Unix epoch's weekday, Monday = 0
 _LOG_SECONDS_SCALE: Final = 0.2  # brings log(1 + seconds) of a minute to a month into 0.8 to 3
+_NEVER_MS: Final = 90 * DAY_MS  # stands for a silence without an event before it
 _FURTHEST: Final = 4.0
 
 
@@ -182,6 +183,44 @@ def source(seen: Seen, out: Out) -> None:
 
 
 @compiled_bare
+def last_types(seen: Seen, out: Out) -> None:
+    """A column for each type of the training part: of the event before, then of the one before that."""
+    types = len(seen.learned.event_types)
+    for back in range(1, 3):
+        for column, event_type in enumerate(seen.learned.event_types):
+            there = seen.length >= back and seen.rows[seen.at - back]["event_type"] == event_type
+            out[(back - 1) * types + column] = there
+
+
+@compiled_bare
+def type_recency(seen: Seen, out: Out) -> None:
+    """A fifth of log(1 + seconds since an event of each type of the training part), 90 days for none."""
+    for column, event_type in enumerate(seen.learned.event_types):
+        out[column] = _log_seconds(_NEVER_MS)
+        for back in range(seen.length + 1):
+            row = seen.rows[seen.at - back]
+            if row["event_type"] == event_type:
+                out[column] = _log_seconds(seen.time_ms - time_of(row))
+                break
+
+
+@compiled_bare
+def last_gaps(seen: Seen, out: Out) -> None:
+    """A fifth of log(1 + seconds) of the two gaps before the last one, 90 days for none."""
+    for back in range(1, 3):
+        gap_ms = _NEVER_MS
+        if seen.length > back:
+            gap_ms = time_of(seen.rows[seen.at - back]) - time_of(seen.rows[seen.at - back - 1])
+        out[back - 1] = _log_seconds(gap_ms)
+
+
+@compiled_bare
+def history_position(seen: Seen, out: Out) -> None:
+    """Logarithm of how many events stand in the lookback."""
+    out[0] = _log_count(seen.length)
+
+
+@compiled_bare
 def _log_count(count: int) -> float:
     return math.log2(1.0 + count)
 
@@ -241,3 +280,11 @@ def compute(code: int, seen: Seen, out: Out) -> None:  # noqa: C901 - Numba has 
         device(seen, out)
     elif code == 19:
         source(seen, out)
+    elif code == 20:
+        last_types(seen, out)
+    elif code == 21:
+        type_recency(seen, out)
+    elif code == 22:
+        last_gaps(seen, out)
+    elif code == 23:
+        history_position(seen, out)

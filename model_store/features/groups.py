@@ -27,10 +27,13 @@ GROUPS: Final = (
     Group("gap", "time", "the time since the event before"),
     Group("calendar", "time", "the hour and the weekday, UTC"),
     Group("session", "time", "the place in the session, its types so far, and the time since it began"),
+    Group("recent", "time", "the types of the two events before, the gaps before them, when each type came"),
     Group("context", "context", "the device and the source"),
 )
 GROUP_NAMES: Final = tuple(group.name for group in GROUPS)
 DEFAULT_GROUPS: Final[tuple[str, ...]] = ("previous", "price", "counts", "gap", "calendar", "session")
+# Of a network's companion, which keeps no state from which it could know what came before.
+COMPANION_GROUPS: Final = (*DEFAULT_GROUPS, "repeats", "recent")
 
 
 def checked_groups(names: Iterable[str]) -> tuple[str, ...]:

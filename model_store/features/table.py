@@ -13,7 +13,7 @@ from typing import Final
 from model_store.errors import FormatTooNewError
 from model_store.features import functions
 from model_store.features.functions import Out
-from model_store.features.groups import checked_groups
+from model_store.features.groups import COMPANION_GROUPS, checked_groups
 from model_store.features.seen import Seen
 from model_store.features.statistics import EncoderStatistics
 from model_store.lookback import LOOKBACK_EVENTS
@@ -35,20 +35,12 @@ def _timed(known: EncoderStatistics) -> bool:
     return known.timed
 
 
-def _large(known: EncoderStatistics) -> bool:
-    return known.events >= LARGE_LOG_EVENTS
+def _with_types(known: EncoderStatistics) -> bool:
+    return len(known.event_types) > 1
 
 
-def _large_and_timed(known: EncoderStatistics) -> bool:
-    return _large(known) and known.timed
-
-
-def _large_with_types(known: EncoderStatistics) -> bool:
-    return _large(known) and len(known.event_types) > 1
-
-
-def _large_with_carts(known: EncoderStatistics) -> bool:
-    return _large(known) and EVENT_TYPES.index(EventType.CART) in known.event_types
+def _with_carts(known: EncoderStatistics) -> bool:
+    return EVENT_TYPES.index(EventType.CART) in known.event_types
 
 
 def _types(known: EncoderStatistics) -> int:
@@ -65,7 +57,7 @@ class Feature:
 
     ``compute`` puts its numbers [width] into an array, from an event's row and at most ``reads`` rows before.
     ``usable`` tells whether a training part with such statistics can teach it, and ``width`` how many numbers
-    it then has.
+    it then has. A network needs ``least_events`` to learn it.
     """
 
     compute: Callable[[Seen, Out], None]
@@ -73,6 +65,7 @@ class Feature:
     reads: int = 0
     usable: Callable[[EncoderStatistics], bool] = _always
     width: Callable[[EncoderStatistics], int] = _one
+    least_events: int = 0
 
     @property
     def name(self) -> str:
@@ -99,28 +92,43 @@ FEATURES: Final = (
         functions.type_counts,
         "counts",
         reads=LOOKBACK_EVENTS,
-        usable=_large_with_types,
+        usable=_with_types,
         width=_types,
+        least_events=LARGE_LOG_EVENTS,
     ),
     Feature(
         functions.cart_size,
         "counts",
         reads=LOOKBACK_EVENTS,
-        usable=_large_with_carts,
+        usable=_with_carts,
+        least_events=LARGE_LOG_EVENTS,
     ),
-    Feature(functions.looks_in_a_row, "counts", reads=LOOKBACK_EVENTS, usable=_large_with_types),
+    Feature(
+        functions.looks_in_a_row,
+        "counts",
+        reads=LOOKBACK_EVENTS,
+        usable=_with_types,
+        least_events=LARGE_LOG_EVENTS,
+    ),
     Feature(functions.log_gap, "gap", reads=1, usable=_timed),
     Feature(functions.hour, "calendar", usable=lambda known: known.daily, width=lambda _: 2),
     Feature(functions.weekday, "calendar", usable=lambda known: known.weekly, width=lambda _: 2),
-    Feature(functions.session_position, "session", reads=LOOKBACK_EVENTS, usable=_large),
+    Feature(functions.session_position, "session", reads=LOOKBACK_EVENTS, least_events=LARGE_LOG_EVENTS),
     Feature(
         functions.session_types,
         "session",
         reads=LOOKBACK_EVENTS,
-        usable=_large_with_types,
+        usable=_with_types,
         width=_types,
+        least_events=LARGE_LOG_EVENTS,
     ),
-    Feature(functions.session_time, "session", reads=LOOKBACK_EVENTS, usable=_large_and_timed),
+    Feature(
+        functions.session_time,
+        "session",
+        reads=LOOKBACK_EVENTS,
+        usable=_timed,
+        least_events=LARGE_LOG_EVENTS,
+    ),
     Feature(
         functions.device,
         "context",
@@ -133,6 +141,22 @@ FEATURES: Final = (
         usable=lambda known: bool(known.sources),
         width=lambda known: len(known.sources) + 2,
     ),
+    Feature(
+        functions.last_types,
+        "recent",
+        reads=2,
+        usable=_with_types,
+        width=lambda known: 2 * len(known.event_types),
+    ),
+    Feature(
+        functions.type_recency,
+        "recent",
+        reads=LOOKBACK_EVENTS,
+        usable=lambda known: known.timed and _with_types(known),
+        width=_types,
+    ),
+    Feature(functions.last_gaps, "recent", reads=3, usable=_timed, width=lambda _: 2),
+    Feature(functions.history_position, "recent", reads=LOOKBACK_EVENTS),
 )
 _BY_NAME: Final = {feature.name: feature for feature in FEATURES}
 CODES: Final = {
@@ -141,12 +165,29 @@ CODES: Final = {
 
 
 def features_of(groups: Iterable[str], learned: EncoderStatistics) -> tuple[Feature, ...]:
-    """Return the features of ``groups`` that a training part with these statistics can teach.
+    """Return the features of ``groups`` that a network can learn from a training part with these statistics.
 
     Raises `TrainingError` when there is no such group.
     """
     chosen = checked_groups(groups)
-    return tuple(feature for feature in FEATURES if feature.group in chosen and feature.usable(learned))
+    return tuple(
+        feature
+        for feature in FEATURES
+        if feature.group in chosen and feature.usable(learned) and learned.events >= feature.least_events
+    )
+
+
+def companion_features(network: Iterable[Feature], learned: EncoderStatistics) -> tuple[Feature, ...]:
+    """Return what the companion of a network that reads the features ``network`` reads beside them.
+
+    It is penalised as the events allow, so it may read those too that a network would learn by heart.
+    """
+    read = {feature.name for feature in network}
+    return tuple(
+        feature
+        for feature in FEATURES
+        if feature.group in COMPANION_GROUPS and feature.usable(learned) and feature.name not in read
+    )
 
 
 def features_named(names: Sequence[str]) -> tuple[Feature, ...]:

@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from foreclick.checking.action_companion import ActionPool
 from model_store import companion_fit
-from model_store.companion import COMPANION_FILE, Companion, Perceptron
-from model_store.companion_fit import fit_companion
+from model_store.companion import COMPANION_FILE, Companion, Perceptron, read_by
+from model_store.companion_experts import Scale, linear_fit, perceptron_fit, pooled
+from model_store.companion_fit import Question, chosen, fit_companion
 from model_store.encoder import Inputs
 from model_store.errors import FileCorruptError
 from model_store.evaluating.served import served_steps
+from model_store.features.table import companion_features
 from model_store.parts import Part, part_between
 from model_store.sequences import EventTable
+from model_store.serving import ServedModel
+from model_store.windows import pack_row, rows_of
 from producers.events import Event, EventType
 from tests.model_store.evaluating.logs import event
 from tests.streamer.models import random_model
 
 NETWORK = np.array([[0.5, 0.25, 0.25], [0.9, 0.1, 0.0]], np.float32)
+KINDS = (EventType.VIEW, EventType.CART, EventType.VIEW, EventType.PURCHASE)
+EXTRA = np.array([[0.5], [3.0]], np.float32)
 INPUTS = Inputs(
     item=np.zeros(2, np.int32),
     event_type=np.array([0, 4], np.int32),
     category=np.zeros(2, np.int32),
     numeric=np.array([[1.0, 2.0], [0.0, -1.0]], np.float32),
+    extra=EXTRA,
 )
 
 
-def perceptron(outputs: int) -> Perceptron:
-    """Return one of two inputs, six types and five units, its weights drawn at random."""
+def perceptron(outputs: int, read: int = 9) -> Perceptron:
+    """Return one of five units that reads so many numbers, the types' six among them, drawn at random."""
     random = np.random.default_rng(outputs)
-    shapes = ((8, 5), (5,), (5, outputs), (outputs,))
+    shapes = ((read, outputs), (read, 5), (5,), (5, outputs), (outputs,))
     return Perceptron(*(random.normal(size=shape).astype(np.float32) for shape in shapes))
 
 
@@ -40,16 +49,17 @@ def test_probabilities_are_pooled_by_their_logarithms() -> None:
     one = perceptron(3)
     said = Companion(one, 0.3, perceptron(1), 0.0).next_action(NETWORK, INPUTS)
     for row in range(2):
-        read = [*INPUTS.numeric[row], *(float(kind == INPUTS.event_type[row]) for kind in range(6))]
-        hidden = np.maximum(np.array(read) @ one.hidden_kernel + one.hidden_bias, 0)
-        alone = np.exp(hidden @ one.kernel + one.bias)
+        flags = [float(kind == INPUTS.event_type[row]) for kind in range(6)]
+        read = np.array([*INPUTS.numeric[row], *EXTRA[row], *flags])
+        hidden = np.maximum(read @ one.hidden_kernel + one.hidden_bias, 0)
+        alone = np.exp(read @ one.direct + hidden @ one.kernel + one.bias)
         pool = (alone / alone.sum()) ** 0.3 * np.maximum(NETWORK[row], 1e-7) ** 0.7
         assert said[row] == pytest.approx(pool / pool.sum(), rel=1e-4)
 
 
 def test_a_purchase_in_the_session_is_pooled_likewise() -> None:
     session = perceptron(1)
-    alone = 1 / (1 + np.exp(-session(INPUTS)[:, 0]))
+    alone = 1 / (1 + np.exp(-session(read_by(INPUTS), INPUTS.event_type)[:, 0]))
     said = Companion(perceptron(3), 0.0, session, 1.0).purchase_in_session(
         np.array([0.2, 1.0], np.float32), INPUTS
     )
@@ -67,47 +77,84 @@ def test_a_share_of_nothing_leaves_the_network_alone() -> None:
 
 
 def test_the_checker_pools_what_the_file_says_as_the_worker_does(tmp_path: Path) -> None:
-    assert Companion.load(tmp_path, 2, 3) is None
-    read = (INPUTS.event_type, INPUTS.numeric)
+    model = random_model(groups=("previous", "price", "gap"))
+    encoder, width = model.encoder, model.encoder.numeric_features + 2 + 6
+    assert Companion.load(tmp_path, encoder, 3) is None
+    read = (INPUTS.event_type, read_by(INPUTS))
     assert ActionPool(tmp_path).pooled(NETWORK, *read) is NETWORK
-    Companion(perceptron(3), 0.5, perceptron(1), 0.7).save(tmp_path)
-    loaded = Companion.load(tmp_path, 2, 3)
+    Companion(perceptron(3, width), 0.5, perceptron(1, width), 0.7, ("last_gaps",)).save(tmp_path)
+    loaded = Companion.load(tmp_path, encoder, 3)
     assert loaded is not None
     assert (loaded.action_share, loaded.session_share) == (0.5, 0.7)
-    said = loaded.next_action(NETWORK, INPUTS)
-    assert np.abs(ActionPool(tmp_path).pooled(NETWORK, *read) - said).max() < 1e-6
+    assert [feature.name for feature in encoder.extra] == ["last_gaps"]
+    inputs = replace(INPUTS, numeric=np.ones((2, width - 8), np.float32), extra=np.eye(2, dtype=np.float32))
+    said = loaded.next_action(NETWORK, inputs)
+    checked = ActionPool(tmp_path).pooled(NETWORK, inputs.event_type, read_by(inputs))
+    assert np.abs(checked - said).max() < 1e-6
     assert np.abs(said - NETWORK).max() > 0.01
     with pytest.raises(FileCorruptError, match="another network"):
-        Companion.load(tmp_path, 3, 3)
+        Companion.load(tmp_path, random_model(groups=("previous",)).encoder, 3)
     (tmp_path / COMPANION_FILE).write_bytes(b"PK")
     with pytest.raises(FileCorruptError, match="train the model again"):
-        Companion.load(tmp_path, 2, 3)
+        Companion.load(tmp_path, encoder, 3)
 
 
 def log(users: int) -> Part:
     """Let each user look, put into the cart, look, and buy, minutes apart."""
-    kinds = (EventType.VIEW, EventType.CART, EventType.VIEW, EventType.PURCHASE)
     events: list[Event] = [
         event(f"user {user}", user * 2 + place, kind)
         for user in range(users)
-        for place, kind in enumerate(kinds)
+        for place, kind in enumerate(KINDS)
     ]
     return part_between(EventTable.from_events(events), 0.0, 1.0, timed=True)
 
 
-def test_it_counts_where_the_network_knows_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(companion_fit, "LARGE_LOG_EVENTS", 1_000)
+def seen_behind_a_cart(model: ServedModel) -> Inputs:
+    """Return what is known behind a window of a view and a cart."""
+    window = b"".join(pack_row(event("user", place, kind)) for place, kind in enumerate(KINDS[:2]))
+    return model.encoder.encode_window(rows_of([window])).take(np.array([1]))
+
+
+def said_of(companion: Perceptron, inputs: Inputs) -> Any:
+    logits = companion(read_by(inputs), inputs.event_type)
+    return np.exp(logits - np.logaddexp.reduce(logits, axis=1)[:, None])
+
+
+def test_it_counts_where_the_network_knows_less() -> None:
     model, seen = random_model(), log(300)
-    fitted = fit_companion(model, seen, log(60), model.encoder, seen)
+    fitted = fit_companion(model, seen, log(150), model.encoder, seen)
     assert fitted is not None
-    assert fitted.action_share > 0
-    row = Inputs(
-        item=np.zeros(1, np.int32),
-        event_type=np.array([1], np.int32),
-        category=np.zeros(1, np.int32),
-        numeric=np.zeros((1, model.encoder.numeric_features), np.float32),
-    )
-    assert fitted.action(row)[0].argmax() == model.action_names.index("view")
+    assert fitted.action_share > 0.9
+    said = said_of(fitted.action, seen_behind_a_cart(model))
+    assert said[0].argmax() == model.action_names.index("view")
+    purchase = said_of(fitted.session, seen_behind_a_cart(model))
+    assert purchase.shape == (1, 1)
+
+
+def test_it_counts_nothing_where_the_network_knows_all() -> None:
+    """The truth is a coin's, and the network says how it lies."""
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 2, 2_000)
+    question = Question(random.normal(size=(2_000, 3)), truth, np.arange(2_000), 2)
+    halves = (question.where(np.arange(2_000) < 1_000), question.where(np.arange(2_000) >= 1_000))
+    knows = np.where(truth[1_000:] == 1, 4.0, -4.0)[:, None]
+    assert chosen([halves], knows).share == 0
+    assert chosen([halves], np.zeros((1_000, 1))).share >= 0
+    told = question._replace(known=question.known + 3 * truth[:, None])
+    halves = (told.where(np.arange(2_000) < 1_000), told.where(np.arange(2_000) >= 1_000))
+    assert chosen([halves], np.zeros((1_000, 1))).share == 1
+
+
+def test_a_network_that_few_events_judge_gets_a_third() -> None:
+    seen, model = log(60), random_model()
+    fitted = fit_companion(model, seen, log(10), model.encoder, seen)
+    assert fitted is not None
+    assert fitted.action_share == pytest.approx(2 / 3)
+
+
+def test_one_shopper_teaches_none() -> None:
+    seen, model = log(1), random_model()
+    assert fit_companion(model, seen, seen, model.encoder, seen) is None
 
 
 def test_it_is_fitted_on_what_a_worker_reads() -> None:
@@ -115,12 +162,26 @@ def test_it_is_fitted_on_what_a_worker_reads() -> None:
     kinds = np.random.default_rng(1).choice([EventType.VIEW, EventType.CART, EventType.PURCHASE], 40)
     events = [event(f"user {place % 3 // 2}", place, EventType(kind)) for place, kind in enumerate(kinds)]
     part = part_between(EventTable.from_events(events), 0.0, 1.0, timed=True)
+    model.encoder.tell_extra(companion_features(model.encoder.features, model.encoder.statistics))
     known = companion_fit._known(model.encoder, part, model.window_size)
     for step in served_steps(model, part.table):
-        np.testing.assert_array_equal(known[step.events, :-6], step.inputs.numeric)
+        np.testing.assert_array_equal(known[step.events, :-6], read_by(step.inputs))
 
 
-def test_a_small_log_has_none() -> None:
-    seen = log(60)
-    model = random_model()
-    assert fit_companion(model, seen, seen, model.encoder, seen) is None
+@pytest.mark.parametrize(("classes", "outputs"), [(2, 1), (3, 3)])
+def test_the_published_arrays_read_raw_numbers(classes: int, outputs: int) -> None:
+    random = np.random.default_rng(3)
+    known = random.normal(5.0, 3.0, (200, 4))
+    known[:, 3] = 7.0  # which never changes, and so says nothing
+    truth = random.integers(0, classes, 200)
+    scale = Scale.of(known)
+    linear = linear_fit(scale.values(known), truth, classes, 10.0)
+    bent = perceptron_fit(scale.values(known), truth, classes, 1.0, 2)
+    whole = pooled(scale, linear, bent, 0.25)
+    plain = linear(scale.values(known))
+    plain = plain if outputs > 1 else plain[:, 1:] - plain[:, :1]
+    hidden = np.maximum(scale.values(known) @ bent.hidden_kernel + bent.hidden_bias, 0)
+    wanted = 0.75 * plain + 0.25 * (hidden @ bent.kernel + bent.bias)
+    types = np.zeros(200, np.int32)
+    padded = Perceptron(*(np.pad(whole[0], ((0, 6), (0, 0))), np.pad(whole[1], ((0, 6), (0, 0))), *whole[2:]))
+    assert padded(known.astype(np.float32), types) == pytest.approx(wanted, abs=1e-4)

@@ -6,6 +6,7 @@ import math
 from datetime import UTC, datetime
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from model_store.encoder import Encoder
 from model_store.features.groups import GROUP_NAMES
 from model_store.features.statistics import EncoderStatistics
-from model_store.features.table import FEATURES, features_of
+from model_store.features.table import FEATURES, companion_features, features_of
 from model_store.lookback import lookback_of_windows
 from model_store.windows import fingerprint, inserted, pack_row, rows_of
 from producers.contract import SESSION_GAP_MS
@@ -23,6 +24,7 @@ from producers.events import Event, EventType
 MONDAY_MS = 1_704_067_200_000  # 2024-01-01T00:00:00Z
 DAY_MS = 86_400_000
 LOOKBACK = 20
+NEVER = 0.2 * math.log1p(90 * 86_400)
 REMOVE = EventType.REMOVE_FROM_CART
 TYPES = (EventType.VIEW, EventType.CART, EventType.PURCHASE)
 SHOP = (2.0, 0.5)
@@ -90,6 +92,17 @@ def plain_features(window: list[Event]) -> dict[str, list[float]]:
         "session_time": [seconds(event, [event, *past][session])],
         "device": [event.device == "phone", event.device == "tablet", event.device == "tv", not event.device],
         "source": [event.source == "advert", event.source == "email", event.source is None],
+        "last_types": [
+            len(past) > back and past[back].event_type is kind for back in (0, 1) for kind in TYPES
+        ],
+        "type_recency": [
+            next((seconds(event, one) for one in [event, *past] if one.event_type is kind), NEVER)
+            for kind in TYPES
+        ],
+        "last_gaps": [
+            seconds(past[back], past[back + 1]) if len(past) > back + 1 else NEVER for back in (0, 1)
+        ],
+        "history_position": [math.log2(1 + len(past))],
     }
 
 
@@ -198,3 +211,29 @@ def test_rows_before_the_lookback_change_nothing() -> None:
     short = ENCODER.encode(*lookback_of_windows([packed(window[-21:])])).numeric
     assert long.tolist() == short.tolist()
     assert long[0, ENCODER.places["item_seen"]] == pytest.approx(math.log2(21))
+
+
+def test_features_of_a_companion_stand_beside_those_of_its_network() -> None:
+    whole = Encoder(
+        ["", "cup"], ["", "kitchen"], np.ones(2, np.int64), STATISTICS, features_of(GROUP_NAMES, STATISTICS)
+    )
+    few = msgspec.structs.replace(STATISTICS, events=100)
+    encoder = Encoder(["", "cup"], ["", "kitchen"], np.ones(2, np.int64), few)
+    assert "type_counts" not in encoder.places  # a network would learn it by heart
+    encoder.tell_extra(companion_features(encoder.features, few))
+    names = [feature.name for feature in encoder.extra]
+    assert not set(names) & set(encoder.places)
+    assert {"type_counts", "item_seen", "last_types", "history_position"} <= set(names)
+    assert encoder.lookback_events == LOOKBACK
+    window = packed(
+        [
+            Event(event_id=f"{n}", user_id="ada", event_type=EventType.VIEW, event_time_ms=MONDAY_MS + n)
+            for n in range(3)
+        ]
+    )
+    inputs, all_of_them = (one.encode(*lookback_of_windows([window])) for one in (encoder, whole))
+    assert inputs.extra is not None
+    assert inputs.numeric.shape == (1, encoder.numeric_features)
+    wanted = [all_of_them.numeric[0, whole.places[name]] for name in names]
+    assert inputs.extra[0].tolist() == np.concatenate(wanted).tolist()
+    assert inputs.take(np.array([0])).extra is not None

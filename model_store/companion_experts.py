@@ -1,0 +1,127 @@
+"""The two plain predictors that make up a companion: a linear one, and a perceptron, over the same numbers.
+
+The linear one is sure of itself from a thousand events on; the perceptron finds what happens only together,
+and goes ahead of it from some thousands.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+
+from model_store.companion import Perceptron
+from model_store.head_fitting import ActionTruth, Affine, Penalty, fitted, start_of
+
+PENALTIES: Final = (300.0, 100.0, 30.0, 10.0)
+STRENGTHS: Final = (3.0, 1.0, 0.3)
+_UNITS: Final = 24
+_STEPS: Final = 1_500
+_MOST_EPOCHS: Final = 40
+_STEPS_AN_EPOCH: Final = 64
+_BATCH_EVENTS: Final = (32, 512)
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class Scale(NamedTuple):
+    """The means and the deviations of numbers [R]. A constant says nothing: its deviation is boundless."""
+
+    mean: Floats
+    deviation: Floats
+
+    @classmethod
+    def of(cls, known: Floats) -> Scale:
+        """Return the scale of the numbers ``known`` [E, R]."""
+        deviation = known.std(axis=0)
+        deviation[deviation < 1e-6] = np.inf
+        return cls(known.mean(axis=0), deviation)
+
+    def values(self, known: Floats) -> Floats:
+        """Return ``known`` in deviations from the mean."""
+        values: Floats = (known - self.mean) / self.deviation
+        return values
+
+
+def linear_fits(values: Floats, truth: Ints, classes: int) -> list[Affine]:
+    """Return the multinomial regression on ``values`` [E, R] for each of `PENALTIES`."""
+    what = ActionTruth(truth.astype(np.int32), classes)
+    fits = [start_of(what, values.shape[1])]
+    for penalty in PENALTIES:
+        fits.append(linear_fit(values, truth, classes, penalty, fits[-1]))
+    return fits[1:]
+
+
+def linear_fit(
+    values: Floats, truth: Ints, classes: int, penalty: float, start: Affine | None = None
+) -> Affine:
+    """Return the multinomial regression on ``values`` [E, R] with one ridge penalty."""
+    what = ActionTruth(truth.astype(np.int32), classes)
+    return fitted(values, what, Penalty(None, penalty), 0, start or start_of(what, values.shape[1]))
+
+
+def perceptron_fit(values: Floats, truth: Ints, classes: int, strength: float, fits: int) -> Perceptron:
+    """Return the mean of some perceptrons on ``values`` [E, R], whose hidden layers stand side by side.
+
+    Each class is shown once more than it came, behind an average event, so that none is impossible. The work
+    does not grow with the events, beyond some ten thousand.
+    """
+    values = np.concatenate([values, np.zeros((classes, values.shape[1]))])
+    truth = np.concatenate([truth, np.arange(classes)])
+    into, into_bias, out, out_bias = zip(
+        *(_layers(values, truth, strength, seed) for seed in range(fits)), strict=True
+    )
+    outputs = np.mean(out_bias, axis=0)
+    return _as_served(
+        np.zeros((values.shape[1], len(outputs))),
+        np.concatenate(into, axis=1),
+        np.concatenate(into_bias),
+        np.concatenate(out) / fits,
+        outputs,
+    )
+
+
+def pooled(scale: Scale, linear: Affine, perceptron: Perceptron, share: float) -> Perceptron:
+    """Return what says ``share`` of the perceptron's logits and the rest of the linear one's, of raw numbers.
+
+    Of two classes, it says the logit of the second one alone.
+    """
+    direct, bias = linear
+    if len(perceptron.bias) == 1:
+        direct, bias = direct[:, 1:] - direct[:, :1], bias[1:] - bias[:1]
+    direct = (1 - share) * direct / scale.deviation[:, None]
+    hidden_kernel = perceptron.hidden_kernel / scale.deviation[:, None]
+    return _as_served(
+        direct,
+        hidden_kernel,
+        perceptron.hidden_bias - scale.mean @ hidden_kernel,
+        share * perceptron.kernel.astype(np.float64),
+        share * perceptron.bias + (1 - share) * bias - scale.mean @ direct,
+    )
+
+
+def _as_served(*arrays: Floats) -> Perceptron:
+    return Perceptron(*(array.astype(np.float32) for array in arrays))
+
+
+def _layers(values: Floats, truth: Ints, strength: float, seed: int) -> tuple[Floats, Floats, Floats, Floats]:
+    batch = min(int(np.clip(len(values) // _STEPS_AN_EPOCH, *_BATCH_EVENTS)), len(values))
+    epochs = min(max(_STEPS * batch // len(values), 1), _MOST_EPOCHS)
+    network = MLPClassifier(
+        (_UNITS,),
+        alpha=strength,
+        learning_rate_init=3e-3,
+        batch_size=batch,
+        max_iter=epochs,
+        n_iter_no_change=epochs + 1,
+        random_state=seed,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        network.fit(values, truth)
+    return network.coefs_[0], network.intercepts_[0], network.coefs_[1], network.intercepts_[1]
