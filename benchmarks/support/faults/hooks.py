@@ -17,6 +17,7 @@ CONTROL_VARIABLE: Final = "FAULT_BENCH_CONTROL"
 SABOTAGE_VARIABLE: Final = "FAULT_BENCH_SABOTAGE"
 ACK_FIRST: Final = "ack first"
 WRITE_FIRST: Final = "write first"
+NO_GUARANTEES: Final = "no guarantees"
 
 Action = Literal["kill", "stop", "hold"]
 

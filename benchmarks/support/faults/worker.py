@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import streamer.app
 import streamer.pipeline
+import streamer.publishing
 import streamer.scorer
 from benchmarks.support.faults.hooks import (
     ACK_FIRST,
     CONTROL_VARIABLE,
+    NO_GUARANTEES,
     SABOTAGE_VARIABLE,
     WRITE_FIRST,
     Control,
@@ -36,6 +38,7 @@ _SENT_S: Final = 0.001  # time enough to hand a batch to the producer's task, no
 _control = Control(Path(os.environ[CONTROL_VARIABLE]))
 _sabotage = os.environ.get(SABOTAGE_VARIABLE, "")
 _stores: list[HookedStore] = []
+_background: set[asyncio.Task[None]] = set()
 
 
 class HookedStore(RedisWindowStore):
@@ -55,6 +58,9 @@ class HookedStore(RedisWindowStore):
         self, source: SourcePartition, expected: int | None, reached: int, states: Mapping[bytes, bytes]
     ) -> None:
         """See `WindowStore.write`."""
+        if _sabotage == NO_GUARANTEES:
+            _in_background(self._write_unguarded(source, reached, states))
+            return
         if _sabotage == ACK_FIRST:
             expected = reached
         try:
@@ -64,6 +70,14 @@ class HookedStore(RedisWindowStore):
             raise
         _control.pass_point("written")
 
+    async def _write_unguarded(
+        self, source: SourcePartition, reached: int, states: Mapping[bytes, bytes]
+    ) -> None:
+        """Store states and offset whatever stands there, with no time to live, in one command."""
+        root = self._root(source)
+        pairs = [part for user, state in states.items() for part in (root + user, state)]
+        await self._ask("MSET", root, str(reached), *pairs)
+
 
 class HookedPublisher(KafkaPublisher):
     """Passes the points of publishing; when sabotaged, moves the partition on before it publishes."""
@@ -71,6 +85,9 @@ class HookedPublisher(KafkaPublisher):
     async def publish(self, batch: ScoredBatch) -> None:
         """See `Publisher.publish`."""
         _control.note_tasks(len(asyncio.all_tasks()))
+        if _sabotage == NO_GUARANTEES:
+            _in_background(super().publish(batch))
+            return
         if _sabotage:
             await _move_on(batch)
         asyncio.get_running_loop().call_later(_SENT_S, _control.pass_point, "publishing")
@@ -85,6 +102,18 @@ async def _move_on(batch: ScoredBatch) -> None:
         reached = await store.offset(batch.source)
         await RedisWindowStore.write(store, batch.source, reached, batch.next_offset, states)
     _control.pass_point("published")
+
+
+def _in_background(work: Coroutine[Any, Any, None]) -> None:
+    """Do ``work`` without waiting for it."""
+    task = asyncio.ensure_future(work)
+    _background.add(task)
+    task.add_done_callback(_background.discard)
+
+
+def _careless(producer: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what makes a producer that asks for no acks."""
+    return lambda **settings: producer(**settings | {"acks": 0, "enable_idempotence": False})
 
 
 def _replace(owner: object, name: str, make: Callable[[Any], Any]) -> None:
@@ -118,6 +147,8 @@ def wrap_product() -> None:
     _replace(streamer.app, "KafkaPublisher", lambda _: HookedPublisher)
     _replace(streamer.app, "RedisWindowStore", lambda _: HookedStore)
     _replace(streamer.app, "_now_ms", lambda _: _control.now_ms)
+    if _sabotage == NO_GUARANTEES:
+        _replace(streamer.publishing, "AIOKafkaProducer", _careless)
 
 
 if __name__ == "__main__":
