@@ -6,12 +6,14 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 READY := .venv/foreclick-is-ready
 LOCK := requirements-dev.txt
+COMPETITORS := quix bytewax
+PINNED := benchmarks/competitors
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench lock
+.PHONY: help setup demo test lint format bench bench-setup lock
 
 help: ## Show this.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv with the pinned packages and fetch Kafka. Later runs do nothing.
 
@@ -33,11 +35,23 @@ format: $(READY) ## Bring the code into the checked format.
 bench: $(READY) ## Measure the throughput of the full pipeline, as JSON.
 	$(BIN)/python -m benchmarks.throughput
 
+bench-setup: $(READY) $(COMPETITORS:%=.bench/%/is-ready) ## Give each competitor of the benchmarks its own environment in .bench.
+
+.bench/%/is-ready: $(PINNED)/%.txt
+	rm -rf .bench/$*
+	$(BIN)/python -m venv .bench/$*
+	.bench/$*/bin/python -m pip --disable-pip-version-check --no-input install --quiet --no-compile \
+		--require-hashes --requirement $<
+	@touch $@
+
 lock: ## Pin all packages anew (needs uv on the PATH).
 	uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --python-version 3.11 --universal \
 		--custom-compile-command "make lock" --quiet --output-file requirements.txt
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --python-version 3.11 \
 		--universal --custom-compile-command "make lock" --quiet --output-file $(LOCK)
+	for name in $(COMPETITORS); do \
+		uv pip compile $(PINNED)/$$name.in --generate-hashes --no-emit-index-url --python-version 3.11 --universal \
+			--custom-compile-command "make lock" --quiet --output-file $(PINNED)/$$name.txt || exit 1; done
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \

@@ -1,0 +1,1 @@
+"""What foreclick is measured against. Each program here runs in its competitor's own virtual environment."""
