@@ -1,161 +1,207 @@
-"""How many events a second the whole path scores, beside stock Faust that does nothing with them.
+"""How many events a second the whole path scores, beside its competitors on the same events.
 
-The topic is filled first. Then each round runs, in turn, the real worker (Kafka → windows in Redis → GRU →
-next items → Kafka) and a stock Faust agent that only counts. The worker's clock runs from the first fetch of
-an independent reader to the one that brings the last prediction, and leaves the first fetch's records out.
-Kafka, Valkey, the worker and the reader share the machine's cores.
+The topic is filled first. Then each round runs, in turn: the real worker (Kafka → windows in Redis → GRU →
+next items → Kafka); the naive way (one Faust agent, a dictionary, `model.predict` for each event); stock
+Faust with the windows in Redis and the GRU on whole batches; Quix Streams and Bytewax with their own state,
+with the GRU and without any model; and librdkafka alone, which only consumes the events and produces records
+as large as ours. Every clock runs from the first fetch of an independent reader to the one that brings the
+last record, and leaves the first fetch's records out. Kafka, Valkey, the program and the reader share the
+machine's cores. Each round of ours is held against the demo's accounts and the saved Keras model.
 
-    python -m benchmarks.throughput
+`make bench-setup` makes the competitors' environments; without it, those that lack one are left out.
+
+    python -m benchmarks.throughput --picture throughput.svg
     python -m benchmarks.throughput --events 100000 --rounds 1
+    python -m benchmarks.throughput --events 50000 --rounds 1 --only ours,librdkafka
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
-from dataclasses import dataclass, replace
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import psutil
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from rich.console import Console
+from rich.table import Table
 
+from benchmarks.support import competitors as field
 from benchmarks.support.artifact import write_model
+from benchmarks.support.competitors import COMPETITORS, LIMIT, Competitor, CompetitorRun, run_competitor
+from benchmarks.support.figures import median, median_ratio, spread
+from benchmarks.support.integrity import Check, Integrity, worst
 from benchmarks.support.machine import machine
-from benchmarks.support.reader import Reading, read_predictions
+from benchmarks.support.options import add_common_size, add_course, parser
+from benchmarks.support.picture import bars
+from benchmarks.support.records import median_record_bytes
+from benchmarks.support.scoring_run import ScoringRun, profiled, round_settings, run_workers
 from benchmarks.support.workload import Workload, publish
-from foreclick.demo.worker_process import worker_environment
 from foreclick.services import local_services
 from foreclick.settings import Settings
+from foreclick.signals import end_on_sigterm_as_on_ctrl_c
 from foreclick.topics import create_topics
+from model_store.artifacts import ModelStore
 
-STOP_TIMEOUT_S = 30.0
-STOCK_EVENTS = 60_000
+OURS = "foreclick"
+PROFILED_EVENTS = 100_000
+SAMPLE_USERS = 400
 
 
-@dataclass(frozen=True)
-class Round:
-    """One run of the worker over the whole topic."""
+class Rounds:
+    """What all rounds came to."""
 
-    reading: Reading
-    cpu_us_per_event: float
-    steps_us_per_event: dict[str, float]
-    rss_bytes: int
+    def __init__(self) -> None:
+        self.ours: list[ScoringRun] = []
+        self.theirs: dict[str, list[CompetitorRun]] = defaultdict(list)
+        self.checks: list[Integrity] = []
+
+    def rates(self, name: str) -> list[float]:
+        runs = self.ours if name == OURS else self.theirs[name]
+        return [run.events_per_s for run in runs]
+
+    def cpu_us(self, name: str) -> list[float]:
+        runs = self.ours if name == OURS else self.theirs[name]
+        return [run.cpu_us_per_event for run in runs]
 
 
 def main() -> None:
-    """Measure, show a table, and print one JSON line."""
+    """Measure, show a table and a picture, and print one JSON line."""
     arguments = _arguments()
+    end_on_sigterm_as_on_ctrl_c()
     workload = Workload(arguments.events, arguments.users, arguments.items)
+    chosen = _chosen(arguments)
     with tempfile.TemporaryDirectory() as directory, local_services() as services:
-        root = Path(directory)
-        version = write_model(root, workload, units=arguments.units, window_size=arguments.window)
-        settings = Settings(kafka=services.kafka, redis=services.redis_url, model_store=root)
+        scratch = Path(directory)
+        models = scratch / "models"
+        version = write_model(models, workload, units=arguments.units, window_size=arguments.window)
+        settings = Settings(kafka=services.kafka, redis=services.redis_url, model_store=models)
         create_topics(settings)
         publish(workload, services.kafka, settings.events_topic)
-        rounds, stock = [], []
+        artifact = ModelStore(models).path("gru", version)
+        rounds = Rounds()
         for number in range(arguments.rounds):
-            rounds.append(_worker_round(settings, workload, number))
-            stock.append(_stock_round(settings))
-            _show(number, rounds[-1], stock[-1])
-    print(json.dumps(_summary(arguments, version, rounds, stock)))
+            _round(rounds, number, settings, artifact, chosen, arguments, scratch)
+        steps = _steps(settings, arguments, scratch)
+    _show(rounds, chosen)
+    if arguments.picture:
+        medians = {name: median(rounds.rates(name)) for name in (OURS, *(one.name for one in chosen))}
+        bars(arguments.picture, "Events a second, all on one machine", "events/s", medians, [OURS])
+    print(json.dumps(_summary(arguments, version, rounds, chosen, steps)))
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--events", type=int, default=400_000)
-    parser.add_argument("--users", type=int, default=20_000)
-    parser.add_argument("--items", type=int, default=50_000)
-    parser.add_argument("--units", type=int, default=64)
-    parser.add_argument("--window", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=3)
-    return parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--events", type=int, default=400_000, help="events in the topic")
+    add_common_size(options)
+    options.add_argument("--only", default="", help="parts of names, with commas: ours alone is `ours`")
+    add_course(options)
+    return options.parse_args()
 
 
-def _worker_round(settings: Settings, workload: Workload, number: int) -> Round:
-    """Run a worker with its own group, states and predictions over the same events."""
-    # The events topic stays; all that a worker leaves behind is new in each round.
-    own = replace(settings, consumer_group=f"throughput-{number}", redis_prefix=f"throughput-{number}")
-    _fresh_predictions(own)
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "foreclick", "worker", "--profile"],
-        env=worker_environment(own, os.environ),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        reading = read_predictions(settings.kafka, settings.predictions_topic, workload.events)
-        process = psutil.Process(worker.pid)
-        spent, rss_bytes = process.cpu_times(), process.memory_info().rss
-    finally:
-        worker.terminate()
-        said, _ = worker.communicate(timeout=STOP_TIMEOUT_S)
-    cpu_us = (spent.user + spent.system) * 1e6 / workload.events
-    steps = json.loads(said.strip().splitlines()[-1])["us_per_event"]
-    return Round(reading, cpu_us, steps, rss_bytes)
+def _chosen(arguments: argparse.Namespace) -> list[Competitor]:
+    wanted = [part.strip().lower() for part in arguments.only.split(",") if part.strip()]
+    absent = field.absent(COMPETITORS)
+    if absent:
+        print(f"left out, as their environments are not there (`make bench-setup`): {', '.join(absent)}")
+    return [
+        one
+        for one in COMPETITORS
+        if one.name not in absent and (not wanted or any(part in one.name.lower() for part in wanted))
+    ]
 
 
-def _fresh_predictions(settings: Settings) -> None:
-    """Empty the predictions topic, so that each round's reader starts from nothing."""
-    admin = AdminClient({"bootstrap.servers": settings.kafka})
-    places = [TopicPartition(settings.predictions_topic, n) for n in range(settings.partitions)]
-    newest = OffsetSpec.latest()
-    ends = admin.list_offsets(dict.fromkeys(places, newest))
-    reached = [TopicPartition(p.topic, p.partition, end.result().offset) for p, end in ends.items()]
-    for done in admin.delete_records([place for place in reached if place.offset > 0]).values():
-        done.result()
+def _round(
+    rounds: Rounds,
+    number: int,
+    settings: Settings,
+    artifact: Path,
+    chosen: list[Competitor],
+    arguments: argparse.Namespace,
+    scratch: Path,
+) -> None:
+    """Run everybody once over the same events, ours first, and check ours."""
+    own = round_settings(settings, f"throughput-{number}")
+    rounds.ours.append(run_workers(own, arguments.events, scratch))
+    _say(number, OURS, rounds.ours[-1])
+    samples = scratch / "samples"
+    samples.mkdir(exist_ok=True)
+    check = Check(settings, arguments.window, {artifact.name: artifact}, SAMPLE_USERS, samples)
+    rounds.checks.append(check())
+    record_bytes = median_record_bytes(settings.kafka, settings.predictions_topic)
+    for one in chosen:
+        events = min(one.most_events, arguments.events)
+        run = run_competitor(one, settings, events, artifact, record_bytes, scratch)
+        rounds.theirs[one.name].append(run)
+        _say(number, one.name, run)
 
 
-def _stock_round(settings: Settings) -> float:
-    """Return the events/s of stock Faust doing nothing."""
-    command = [sys.executable, "-m", "benchmarks.support.stock_faust"]
-    said = subprocess.run(
-        [*command, settings.kafka, settings.events_topic, str(STOCK_EVENTS)],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    return float(said.strip().splitlines()[-1])
+def _steps(settings: Settings, arguments: argparse.Namespace, scratch: Path) -> dict[str, float]:
+    """Profile a run of its own, so that no other pays for it."""
+    own = round_settings(settings, "throughput-profiled")
+    return profiled(own, min(arguments.events, PROFILED_EVENTS), scratch)
 
 
-def _show(number: int, ours: Round, stock_events_per_s: float) -> None:
-    rate = ours.reading.records_per_s
+def _say(number: int, name: str, run: ScoringRun | CompetitorRun) -> None:
     print(
-        f"round {number}: ours {rate:,.0f} events/s, {ours.cpu_us_per_event:.1f} us of CPU an event;"
-        f" stock Faust doing nothing {stock_events_per_s:,.0f} events/s",
+        f"round {number + 1}: {name} {run.events_per_s:,.0f} events/s,"
+        f" {run.cpu_us_per_event:.1f} us of CPU an event",
         flush=True,
     )
 
 
+def _show(rounds: Rounds, chosen: list[Competitor]) -> None:
+    table = Table("", "events/s", "least to most", "us of CPU an event", "ours is")
+    for name in (OURS, *(one.name for one in chosen)):
+        rates = rounds.rates(name)
+        times = "" if name == OURS else f"{median_ratio(rounds.rates(OURS), rates):.2f} times"
+        least, most = spread(rates)
+        table.add_row(
+            name,
+            f"{median(rates):,.0f}",
+            f"{least:,.0f} to {most:,.0f}",
+            f"{median(rounds.cpu_us(name)):.1f}",
+            times,
+        )
+    Console().print(table)
+
+
 def _summary(
-    arguments: argparse.Namespace, version: str, rounds: list[Round], stock: list[float]
+    arguments: argparse.Namespace,
+    version: str,
+    rounds: Rounds,
+    chosen: list[Competitor],
+    steps: dict[str, float],
 ) -> dict[str, Any]:
-    rates = [one.reading.records_per_s for one in rounds]
-    ratios = [ours / theirs for ours, theirs in zip(rates, stock, strict=True)]
+    ours = rounds.rates(OURS)
+    names = [one.name for one in chosen]
+    limit = rounds.rates(LIMIT) if LIMIT in names else []
     return {
-        "events_per_s": round(statistics.median(rates)),
-        "spread": {"events_per_s": _spread(rates), "times_stock_faust": _spread(ratios)},
-        "cpu_us_per_event": round(statistics.median(one.cpu_us_per_event for one in rounds), 1),
-        "steps_us_per_event": rounds[-1].steps_us_per_event,
-        "competitors": {"stock Faust doing nothing": round(statistics.median(stock))},
-        "times_stock_faust": round(statistics.median(ratios), 2),
-        "missing": sum(arguments.events - one.reading.distinct for one in rounds),
-        "republished": sum(one.reading.records - one.reading.distinct for one in rounds),
-        "worker_rss_bytes": max(one.rss_bytes for one in rounds),
-        "workload": vars(arguments),
+        "events_per_s": round(median(ours)),
+        "cpu_us_per_event": median(rounds.cpu_us(OURS), 1),
+        "competitors": {name: round(median(rounds.rates(name)), 1) for name in names if name != LIMIT},
+        "limit_events_per_s": round(median(limit)) if limit else None,
+        "times": {name: median_ratio(ours, rounds.rates(name)) for name in names if name != LIMIT},
+        "share_of_limit": median_ratio(ours, limit) if limit else None,
+        "spread": {
+            "events_per_s": spread(ours),
+            "cpu_us_per_event": spread(rounds.cpu_us(OURS)),
+            **{name: spread(rounds.rates(name)) for name in names},
+        },
+        "competitors_cpu_us_per_event": {name: median(rounds.cpu_us(name), 1) for name in names},
+        "competitors_events": {one.name: min(one.most_events, arguments.events) for one in chosen},
+        "steps_us_per_event": steps,
+        **worst(rounds.checks),
+        "republished": sum(run.reading.records - run.reading.distinct for run in rounds.ours),
+        "worker_rss_bytes": max(run.rss_bytes for run in rounds.ours),
+        "workload": {
+            name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()
+        },
         "model": version,
         "machine": machine(),
+        "competitor_versions": field.versions(),
     }
-
-
-def _spread(values: list[float]) -> list[float]:
-    return [round(min(values), 2), round(max(values), 2)]
 
 
 if __name__ == "__main__":

@@ -3,59 +3,95 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 FETCH_RECORDS = 10_000
-IDLE_LIMIT_S = 60.0
+# `consume` waits until it has all records or this long: so the clock may stop this much too late.
+FETCH_WAIT_S = 0.02
+IDLE_LIMIT_S = 120.0
 _ID_STARTS = len(b'{"prediction_id":"')
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the reader saw. ``seconds`` runs from the first fetch, of ``first_records``, to the last."""
+    """What the reader saw. The clock runs from ``counted_from`` distinct predictions on, for ``seconds``."""
 
     records: int
     distinct: int
-    first_records: int
+    counted_from: int
     seconds: float
 
     @property
+    def counted(self) -> int:
+        """How many distinct predictions came while the clock ran."""
+        return self.distinct - self.counted_from
+
+    @property
     def records_per_s(self) -> float:
-        """The rate behind the first fetch."""
-        return (self.records - self.first_records) / self.seconds
+        """The rate of distinct predictions while the clock ran."""
+        return self.counted / self.seconds
 
 
-def read_predictions(bootstrap: str, topic: str, wanted: int) -> Reading:
+def always() -> bool:
+    return True
+
+
+def nothing() -> None:
+    pass
+
+
+def read_predictions(
+    bootstrap: str,
+    topic: str,
+    wanted: int,
+    *,
+    ready: Callable[[], bool] = always,
+    at_start: Callable[[], None] = nothing,
+    while_idle: Callable[[], None] = nothing,
+) -> Reading:
     """Read ``topic`` from its beginning until ``wanted`` distinct predictions are there.
 
-    Raises TimeoutError when none comes for `IDLE_LIMIT_S`.
+    The clock starts with the first fetch that finds ``ready``, whose records it leaves out; ``at_start`` is
+    called then. Raises TimeoutError when none comes for `IDLE_LIMIT_S`.
     """
     consumer = Consumer(
-        {"bootstrap.servers": bootstrap, "group.id": "benchmark-reader", "enable.auto.commit": False}
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "benchmark-reader",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+        }
     )
     metadata = AdminClient({"bootstrap.servers": bootstrap}).list_topics(topic, timeout=10)
-    consumer.assign([TopicPartition(topic, number, 0) for number in metadata.topics[topic].partitions])
+    consumer.assign(
+        [TopicPartition(topic, number, OFFSET_BEGINNING) for number in metadata.topics[topic].partitions]
+    )
     seen: set[bytes] = set()
-    records, first_records, first_s, last_s = 0, 0, 0.0, time.perf_counter()
+    records, counted_from, first_s, last_s = 0, 0, 0.0, time.perf_counter()
     try:
         while len(seen) < wanted:
-            fetched = consumer.consume(FETCH_RECORDS, timeout=0.2)
+            fetched = consumer.consume(FETCH_RECORDS, timeout=FETCH_WAIT_S)
             now_s = time.perf_counter()
             if fetched:
                 records += len(fetched)
-                seen.update(_prediction_id(message.value() or b"") for message in fetched)
+                seen.update(prediction_id(message.value() or b"") for message in fetched)
                 last_s = now_s
-                if not first_records:
-                    first_records, first_s = len(fetched), now_s
-            elif now_s - last_s > IDLE_LIMIT_S:
-                raise TimeoutError(f"only {len(seen)} of {wanted} predictions came")
+                if not first_s and ready():
+                    counted_from, first_s = len(seen), now_s
+                    at_start()
+            else:
+                while_idle()
+                if now_s - last_s > IDLE_LIMIT_S:
+                    raise TimeoutError(f"only {len(seen)} of {wanted} predictions came")
     finally:
         consumer.close()
-    return Reading(records, len(seen), first_records, last_s - first_s)
+    return Reading(records, len(seen), counted_from, max(last_s - first_s, 1e-9))
 
 
-def _prediction_id(value: bytes) -> bytes:
+def prediction_id(value: bytes) -> bytes:
+    """Return the id that a prediction begins with."""
     return value[_ID_STARTS : value.index(b'"', _ID_STARTS)]

@@ -18,12 +18,18 @@ SHARES = {EventType.VIEW: 0.88, EventType.CART: 0.07, EventType.FAVORITE: 0.02, 
 
 @dataclass(frozen=True)
 class Workload:
-    """``events`` events of equally busy users over items whose popularity falls as 1 / rank."""
+    """``events`` events of equally busy users over items whose popularity falls as 1 / rank.
+
+    ``prefix`` begins their ids; the first is of ``start_ms``, and each ``spacing_ms`` behind the one before.
+    """
 
     events: int
     users: int
     items: int
     seed: int = 0
+    prefix: str = "event"
+    start_ms: int = START_MS
+    spacing_ms: float = EVENT_SPACING_MS
 
     def __iter__(self) -> Iterator[Event]:
         random = np.random.default_rng(self.seed)
@@ -34,14 +40,19 @@ class Workload:
         names = list(SHARES)
         for number, (user, item, kind) in enumerate(zip(users, items, types, strict=True)):
             yield Event(
-                event_id=f"event-{number:09}",
-                user_id=f"user-{user:07}",
+                event_id=f"{self.prefix}-{number:09}",
+                user_id=user_id(user),
                 event_type=names[kind],
-                event_time_ms=START_MS + number * EVENT_SPACING_MS,
+                event_time_ms=self.start_ms + int(number * self.spacing_ms),
                 item_id=item_id(item),
                 category=f"category-{item % 200}",
                 price=float(5 + item % 95),
             )
+
+
+def user_id(number: int) -> str:
+    """Return the id of a user."""
+    return f"user-{number:07}"
 
 
 def item_id(number: int) -> str:
