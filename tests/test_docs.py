@@ -117,6 +117,12 @@ def test_make_targets_and_modules_that_are_named_exist(document: Path) -> None:
 
 
 @documents()
+def test_tests_that_are_named_exist(document: Path) -> None:
+    for file, name in re.findall(r"`(tests/\S+\.py)::(\w+)`", document.read_text(encoding="utf-8")):
+        assert re.search(rf"^def {name}\(", (REPOSITORY / file).read_text(), re.MULTILINE), f"{file}::{name}"
+
+
+@documents()
 def test_no_machine_and_no_package_registry_is_named(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     assert not re.search(r"/work\b|/root\b|/home/(?!foreclick)|pypi\.org|pythonhosted|maven\.org", text)
