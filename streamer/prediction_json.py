@@ -6,6 +6,7 @@ The text of each is what `encode_prediction` would give, but for how a float is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -24,7 +25,8 @@ _PIECES: Final = {
     "user": b'","user_id":',
     "event": b',"event_id":',
     "time": b',"event_time_ms":',
-    "model": b',"scored_at_ms":%d,"model":%b,"next_action":',
+    "scored": b',"scored_at_ms":',
+    "model": b',"model":%b,"next_action":',
     "churn": b',"churn":',
     "probability": b'{"probability":',
     "alert": b',"horizon_ms":%d,"alert_at_ms":',
@@ -38,6 +40,7 @@ _PIECES: Final = {
     _USER,
     _EVENT,
     _TIME,
+    _SCORED,
     _MODEL,
     _CHURN,
     _PROBABILITY,
@@ -49,6 +52,7 @@ _PIECES: Final = {
     _NULL,
 ) = range(len(_PIECES))
 _CLOSE, _OPEN_LIST, _CLOSE_LIST, _COMMA = b"}[],"
+_LAYOUTS_KEPT: Final = 64
 _NUMBER_BYTES: Final = 22  # the longest number, and a byte that closes something behind it
 
 Bytes = npt.NDArray[np.uint8]
@@ -152,7 +156,14 @@ def _put_byte(out: Bytes, at: Any, byte: Any) -> Any:
 
 @compiled_bare
 def write_predictions(
-    layout: Layout, told: Told, answers: Answers, catalogue: Texts, others: Texts, out: Bytes, ends: Ints
+    layout: Layout,
+    scored_at_ms: Any,
+    told: Told,
+    answers: Answers,
+    catalogue: Texts,
+    others: Texts,
+    out: Bytes,
+    ends: Ints,
 ) -> None:
     """Write the predictions into ``out``, one behind another, and where each one ends into ``ends`` [B].
 
@@ -169,6 +180,8 @@ def write_predictions(
         at = put_text(out, at, told.ids, 2 * event + 1)
         at = put_text(out, at, pieces, _TIME)
         at = put_integer(out, at, told.times_ms[event])
+        at = put_text(out, at, pieces, _SCORED)
+        at = put_integer(out, at, scored_at_ms)
         at = put_text(out, at, pieces, _MODEL)
         at = _put_actions(out, at, layout, answers, event)
         at = put_text(out, at, pieces, _CHURN)
@@ -185,17 +198,17 @@ def write_predictions(
         ends[event] = at
 
 
+@lru_cache(_LAYOUTS_KEPT)
 def layout_of(
-    scored_at_ms: int,
     model: ModelVersion,
     horizon_ms: int,
-    actions: Sequence[str],
-    sources: Sequence[SourcePartition],
-    tails: Sequence[bytes],
+    actions: tuple[str, ...],
+    sources: tuple[SourcePartition, ...],
+    tails: tuple[bytes, ...],
 ) -> Layout:
     """Return the texts of a group. ``tails`` are those that `tail_of` gives."""
     pieces = dict(_PIECES)
-    pieces["model"] %= (scored_at_ms, msgspec.json.encode(model))
+    pieces["model"] %= msgspec.json.encode(model)
     pieces["alert"] %= horizon_ms
     begins = [b'{"prediction_id":' + msgspec.json.encode(source.record_id_prefix)[:-1] for source in sources]
     names = [msgspec.json.encode(name) + b":" for name in actions]
@@ -209,26 +222,23 @@ def tail_of(*, partial: bool, flags: Sequence[str] | None) -> bytes:
     return b',"reason":"event","state":"%b","flags":%b' % (state, msgspec.json.encode(flags))
 
 
-def written(layout: Layout, told: Told, answers: Answers, catalogue: Texts, others: Texts) -> list[bytes]:
+def written(
+    layout: Layout, scored_at_ms: int, told: Told, answers: Answers, catalogue: Texts, others: Texts
+) -> list[bytes]:
     """Return the JSON of each of B predictions; see `write_predictions`."""
     out = np.empty(_most_bytes(layout, told, answers, catalogue, others), np.uint8)
     ends = np.empty(len(told.offsets), np.int64)
-    write_predictions(layout, told, answers, catalogue, others, out, ends)
+    write_predictions(layout, scored_at_ms, told, answers, catalogue, others, out, ends)
     bounds = ends.tolist()
     whole = out[: bounds[-1] if bounds else 0].tobytes()
     return [whole[start:end] for start, end in zip([0, *bounds[:-1]], bounds, strict=True)]
 
 
 def _most_bytes(layout: Layout, told: Told, answers: Answers, catalogue: Texts, others: Texts) -> int:
-    """Return more bytes than the predictions can take."""
-    pieces, events = layout.pieces, len(told.offsets)
-    fixed = len(pieces.text) + 4 * len(_PIECES["null"]) + len(layout.actions.text)
-    fixed += int((layout.sources.ends - layout.sources.starts).max(initial=0))
-    fixed += int((layout.tails.ends - layout.tails.starts).max(initial=0))
-    numbers = 6 + answers.actions.shape[1] + answers.items.shape[1]
-    named = answers.items.shape[1] * (len(_PIECES["item"]) + len(_PIECES["score"]) + 2)
-    known = np.maximum(answers.items, 0)
-    ids = len(told.ids.text) + int((catalogue.ends[known] - catalogue.starts[known]).sum())
-    longest = int((others.ends - others.starts).max(initial=0))
-    unknown = int(np.count_nonzero(answers.items < 0)) * longest
-    return int(ids + unknown + events * (fixed + named + numbers * _NUMBER_BYTES))
+    """Return more bytes than the predictions can take; what is not written costs no memory."""
+    actions, items = answers.actions.shape[1], answers.items.shape[1]
+    an_item = max(catalogue.longest, others.longest) + len(_PIECES["item"] + _PIECES["score"]) + _NUMBER_BYTES
+    an_action = layout.actions.longest + _NUMBER_BYTES
+    fixed = len(layout.pieces.text) + 4 * len(_PIECES["null"]) + 8 * _NUMBER_BYTES
+    fixed += layout.sources.longest + layout.tails.longest + 2 * told.ids.longest
+    return int(len(told.offsets) * (fixed + actions * an_action + items * (an_item + 1)))

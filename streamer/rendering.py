@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.encoder import Inputs
-from model_store.kernels.text import Texts, json_strings
+from model_store.kernels.text import Texts, json_strings, texts_of
 from model_store.lookback import lookback_of_windows
 from model_store.own_items import OWN_EVENTS, OwnItems, own_items
 from model_store.served_heads import Heads
@@ -22,6 +22,8 @@ from streamer.windowing import Steps
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.floating]
+
+_NO_TEXTS = texts_of([])
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def render(
     tail_of_step, tails = _tails(steps, flags)
     horizon_ms = 0 if model.survival is None else model.survival.horizon_ms
     version = ModelVersion(model.name, model.version)
-    layout = layout_of(scored_at_ms, version, horizon_ms, model.action_names, sources, tails)
+    layout = layout_of(version, horizon_ms, tuple(model.action_names), tuple(sources), tuple(tails))
     told = Told(
         np.array([record.offset for record in steps.records], np.int64),
         _times_ms(steps),
@@ -132,7 +134,7 @@ def render(
         _none(2) if next_items is None else next_items.scores.astype(np.float64),
         _none(1) if outputs.purchases is None else outputs.purchases.astype(np.float64),
     )
-    values = written(layout, told, answers, model.item_texts, others)
+    values = written(layout, scored_at_ms, told, answers, model.item_texts, others)
     return [(event.user_id.encode(), value) for event, value in zip(steps.events, values, strict=True)]
 
 
@@ -150,11 +152,12 @@ def _tails(steps: Steps, flags: Sequence[tuple[str, ...]] | None) -> tuple[Ints,
 def _named(next_items: NextItems | None, steps: Steps) -> tuple[Ints, Texts]:
     """Return the items as `Answers` has them, and the texts of those that the model does not know."""
     if next_items is None:
-        return np.empty((0, 0), np.int64), json_strings([])
+        return np.empty((0, 0), np.int64), _NO_TEXTS
     items = next_items.items
-    places = np.argwhere(items < 0)
-    if not len(places):
-        return items, json_strings([])
+    unknown = items < 0
+    if not unknown.any():
+        return items, _NO_TEXTS
+    places = np.argwhere(unknown)
     names = [steps.names[step][-int(items[step, place])] for step, place in places.tolist()]
     items = items.copy()
     items[tuple(places.T)] = -1 - np.arange(len(names))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -13,7 +14,8 @@ import numpy.typing as npt
 from model_store.kernels import compiled_bare
 
 _MILLION: Final = 1_000_000
-_ZERO: Final = ord("0")
+_PLACES: Final = 6
+_ZERO, _MINUS, _POINT = ord("0"), ord("-"), ord(".")
 _QUOTE, _ESCAPE = ord('"'), ord("\\")
 
 Bytes = npt.NDArray[np.uint8]
@@ -21,32 +23,35 @@ Ints = npt.NDArray[np.int64]
 
 
 class Texts(NamedTuple):
-    """N pieces of text: piece n is ``text`` from ``starts[n]`` to ``ends[n]``."""
+    """N pieces of text: piece n is ``text`` from ``starts[n]`` to ``ends[n]``, at most ``longest`` bytes."""
 
     text: Bytes
     starts: Ints
     ends: Ints
+    longest: int
 
 
 def texts_of(pieces: Sequence[bytes]) -> Texts:
     """Return ``pieces`` as kernels read them."""
-    ends = np.cumsum(np.fromiter(map(len, pieces), np.int64, len(pieces)))
-    starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]]) if len(pieces) else ends
-    return Texts(np.frombuffer(b"".join(pieces), np.uint8), starts, ends)
+    lengths = list(map(len, pieces))
+    ends = list(accumulate(lengths))
+    starts = np.array([0, *ends[:-1]] if ends else [], np.int64)
+    text = np.frombuffer(b"".join(pieces), np.uint8)
+    return Texts(text, starts, np.array(ends, np.int64), max(lengths, default=0))
 
 
 def json_strings(strings: Sequence[str]) -> Texts:
     """Return each of ``strings`` as JSON, with its quotes."""
     text = np.frombuffer(msgspec.json.encode(strings), np.uint8)
     starts, ends = np.empty(len(strings), np.int64), np.empty(len(strings), np.int64)
-    find_strings(text, starts, ends)
-    return Texts(text, starts, ends)
+    longest = find_strings(text, starts, ends)
+    return Texts(text, starts, ends, longest)
 
 
 @compiled_bare
-def find_strings(text: Bytes, starts: Ints, ends: Ints) -> None:
-    """Put where each string of a JSON array of strings begins and ends, its quotes included."""
-    at = 0
+def find_strings(text: Bytes, starts: Ints, ends: Ints) -> Any:
+    """Put where each string of a JSON array begins and ends, with its quotes; return the longest's bytes."""
+    at = longest = 0
     for place in range(len(starts)):
         while text[at] != _QUOTE:
             at += 1
@@ -56,33 +61,35 @@ def find_strings(text: Bytes, starts: Ints, ends: Ints) -> None:
             at += 2 if text[at] == _ESCAPE else 1
         at += 1
         ends[place] = at
+        longest = max(longest, at - starts[place])
+    return longest
 
 
 @compiled_bare
 def put_text(out: Bytes, at: Any, texts: Texts, number: Any) -> Any:
     """Write piece ``number`` of ``texts``."""
-    for place in range(texts.starts[number], texts.ends[number]):
-        out[at] = texts.text[place]
-        at += 1
-    return at
+    start, to = np.uint64(texts.starts[number]), np.uint64(at)
+    length = np.uint64(texts.ends[number]) - start
+    for place in range(length):  # unsigned, so that no index can count from the end: four times faster
+        out[to + place] = texts.text[start + place]
+    return at + np.int64(length)
 
 
 @compiled_bare
 def put_integer(out: Bytes, at: Any, value: Any) -> Any:
     """Write a whole number."""
-    left = np.int64(value)
-    if left < 0:
-        out[at] = ord("-")
+    if value < 0:
+        out[at] = _MINUS
         at += 1
-        left = -left
+    left = np.uint64(abs(value))
     digits = 1
-    bound = np.int64(10)
+    bound = np.uint64(10)
     while digits < 19 and left >= bound:
         digits += 1
-        bound *= 10
+        bound *= np.uint64(10)
     for place in range(at + digits - 1, at - 1, -1):
-        out[place] = _ZERO + left % 10
-        left //= 10
+        out[place] = np.uint64(_ZERO) + left % np.uint64(10)
+        left //= np.uint64(10)
     return at + digits
 
 
@@ -94,20 +101,24 @@ def put_decimal(out: Bytes, at: Any, value: Any) -> Any:
             out[at] = letter
             at += 1
         return at
-    millionths = np.int64(np.rint(np.float64(value) * _MILLION))
-    if millionths < 0:
-        out[at] = ord("-")
+    rounded = np.rint(np.float64(value) * _MILLION)
+    if rounded < 0:
+        out[at] = _MINUS
         at += 1
-        millionths = -millionths
-    at = put_integer(out, at, millionths // _MILLION)
-    rest = millionths % _MILLION
-    out[at] = ord(".")
-    at += 1
-    scale = _MILLION // 10
-    while True:
-        out[at] = _ZERO + rest // scale
+    millionths = np.uint64(abs(rounded))
+    whole = millionths // np.uint64(_MILLION)
+    if whole < np.uint64(10):
+        out[at] = np.uint64(_ZERO) + whole
         at += 1
-        rest %= scale
-        scale //= 10
-        if rest == 0:
-            return at
+    else:
+        at = put_integer(out, at, np.int64(whole))
+    out[at] = _POINT
+    rest = np.uint32(millionths - whole * np.uint64(_MILLION))
+    last = at + 1  # at least one decimal stays
+    for place in range(at + _PLACES, at, -1):
+        digit = rest % np.uint32(10)
+        rest //= np.uint32(10)
+        out[place] = np.uint32(_ZERO) + digit
+        if digit != 0 and place > last:
+            last = place
+    return last + 1

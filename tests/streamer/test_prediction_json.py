@@ -95,8 +95,8 @@ def in_one_pass(batch: list[Prediction], *, heads: bool) -> list[bytes]:
         score,
         np.array([one.purchase_in_session for one in batch if heads], np.float64),
     )
-    layout = layout_of(SCORED_AT_MS, MODEL, HORIZON_MS, ACTIONS, SOURCES, tails)
-    return written(layout, told, answers, json_strings(CATALOGUE), json_strings(others))
+    layout = layout_of(MODEL, HORIZON_MS, ACTIONS, SOURCES, tuple(tails))
+    return written(layout, SCORED_AT_MS, told, answers, json_strings(CATALOGUE), json_strings(others))
 
 
 @pytest.mark.parametrize("heads", [True, False])
