@@ -139,6 +139,18 @@ class Settings(TopicNames):
         6_000, "silence after which Kafka gives a worker's partitions to another", unit="ms", least=6_000
     )
     heartbeat_interval_ms: int = _setting(2_000, "time between a worker's heartbeats", unit="ms", least=100)
+    worker_instance: str = _setting(
+        "", "fixed name of this worker in its consumer group, each its own, for restarts without a rebalance"
+    )
+    stall_limit_ms: int = _setting(
+        120_000,
+        "how long a worker goes on without progress, Redis or the brokers before it ends with an error",
+        unit="ms",
+        least=1_000,
+    )
+    drain_timeout_ms: int = _setting(
+        5_000, "how long a worker that is told to stop may finish what it has begun", unit="ms", least=0
+    )
     web_port: int = _setting(
         0, "loopback port of a worker's health and metrics; 0 is any free one, logged", least=0, most=65_535
     )

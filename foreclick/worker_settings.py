@@ -10,9 +10,7 @@ from foreclick.settings import Settings
 from streamer.config import WorkerConfig
 
 
-def worker_config(
-    settings: Settings, kafka_security: Mapping[str, str], instance: str, *, profile: bool
-) -> WorkerConfig:
+def worker_config(settings: Settings, kafka_security: Mapping[str, str], *, profile: bool) -> WorkerConfig:
     """Return the worker's configuration. Raises `AddressMissing` without both addresses."""
     for name, address in (("kafka", settings.kafka), ("redis", settings.redis)):
         if not address:
@@ -44,11 +42,13 @@ def worker_config(
         redis_timeout_ms=settings.redis_timeout_ms,
         session_timeout_ms=settings.session_timeout_ms,
         heartbeat_ms=settings.heartbeat_interval_ms,
+        stall_limit_ms=settings.stall_limit_ms,
+        drain_timeout_ms=settings.drain_timeout_ms,
         web_port=settings.web_port,
         log_level=settings.log_level,
         kafka_security=kafka_security,
         redis_options=_redis_options(settings),
-        group_instance_id=instance or None,
+        group_instance_id=settings.worker_instance or None,
         profile=profile,
     )
 

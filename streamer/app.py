@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -19,7 +20,9 @@ from threadpoolctl import threadpool_limits
 
 from model_store.serving import ServedModel
 from streamer.config import WorkerConfig
-from streamer.errors import StreamerError
+from streamer.consumer_settings import consumer_settings
+from streamer.errors import AGAIN, StreamerError
+from streamer.exits import end_within, exit_code, tell_why
 from streamer.pipeline import Pipeline
 from streamer.profile import Profile
 from streamer.publishing import KafkaPublisher
@@ -35,13 +38,12 @@ from streamer.topics import topic_ids
 from streamer.transport import BatchConsumer
 from streamer.web import listen, serving
 from streamer.window_store import RedisWindowStore
+from streamer.worker_status import ReadPosition, WorkerStatus
 
 logger = logging.getLogger(__name__)
 
-DRAIN_TIMEOUT_S = 5.0
+STOP_GRACE_S = 10.0
 STREAM_BUFFER_BATCHES = 4_096
-MAX_POLL_INTERVAL_MS = 120_000
-REQUEST_TIMEOUT_MS = 40_000
 
 
 class StreamerApp(faust.App):
@@ -52,10 +54,11 @@ class StreamerApp(faust.App):
     ) -> None:
         self.config = config
         self.security_settings = aiokafka_security(config.kafka_security)
-        self.consumer_settings = _consumer_settings(config)
+        self.consumer_settings = consumer_settings(config)
         self.tally = Tally()
         self.profile = Profile()
         self._pipeline: Pipeline | None = None
+        self._told_why = False
         self._topic_id = events_topic_id
         self._model = model
         self._listener = listener
@@ -99,22 +102,34 @@ class StreamerApp(faust.App):
     async def give_up(self) -> None:
         """Let batches in flight end, then own nothing."""
         if self._pipeline is not None:
-            await self._pipeline.revoke(DRAIN_TIMEOUT_S)
-
-    def lags(self) -> dict[int, int | None]:
-        """Return how many offsets of each owned partition lie behind what is written; None if not known.
-
-        A transaction's end marks count too: where producers use transactions, the lag ends a little over 0.
-        """
-        return {number: self._lag(number, at) for number, at in self.pipeline.written_offsets().items()}
+            await self._pipeline.revoke(self._drain_timeout_s)
 
     async def on_start(self) -> None:
         """Connect, and set the pipeline up, before any partition is assigned."""
         logger.info("model %s %s serves", self._model.name, self._model.version)
         self._pipeline = await self._connect()
         self.add_future(self._pipeline.run())
-        await self.add_async_context(serving(self.tally, self.lags, self._listener))
+        status = WorkerStatus(
+            self._pipeline, self._ask_brokers, self._known_end, self.config.stall_limit_ms / 1000
+        )
+        self.add_future(status.watchdog.run())
+        await self.add_async_context(serving(self.tally, status, self._listener))
         await super().on_start()
+
+    async def on_stop(self) -> None:
+        """Fetch no more, and finish what is in flight as far as the time allows."""
+        if self.crash_reason is not None:
+            self.tell_why(self.crash_reason)
+        end_within(self._drain_timeout_s + STOP_GRACE_S, exit_code(self.crash_reason) or AGAIN)
+        await super().on_stop()
+        if self._pipeline is not None and self.crash_reason is None:
+            await self._pipeline.drain(self._drain_timeout_s)
+
+    def tell_why(self, reason: BaseException) -> None:
+        """Log what ends this worker, once."""
+        if not self._told_why:
+            self._told_why = True
+            tell_why(reason)
 
     async def on_shutdown(self) -> None:
         """Say what this worker did, and where its time went."""
@@ -165,11 +180,26 @@ class StreamerApp(faust.App):
         )
         await self.add_async_context(aclosing(store))
         room = Room(config.max_batches_in_flight, config.max_events_in_flight)
-        return Pipeline(store, scorer, publisher, self._seek, room, self.tally, self.profile)
+        return Pipeline(
+            store,
+            scorer,
+            publisher,
+            self._seek,
+            room,
+            self.tally,
+            self.profile,
+            store_retry_limit_s=config.stall_limit_ms / 1000,
+        )
 
-    def _lag(self, partition: int, written: int | None) -> int | None:
-        end = cast(BatchConsumer, self.consumer).end_offset(TP(self.config.events_topic, partition))
-        return None if end is None or written is None else max(end - written, 0)
+    @property
+    def _drain_timeout_s(self) -> float:
+        return self.config.drain_timeout_ms / 1000
+
+    def _known_end(self, partition: int) -> int | None:
+        return cast(BatchConsumer, self.consumer).end_offset(TP(self.config.events_topic, partition))
+
+    async def _ask_brokers(self) -> Mapping[int, ReadPosition]:
+        return await cast(BatchConsumer, self.consumer).read_positions()
 
     async def _seek(self, partition: int, offset: int | None) -> int:
         consumer = cast(BatchConsumer, self.consumer)
@@ -199,9 +229,9 @@ def build_app(config: WorkerConfig) -> StreamerApp:
 
 
 def run_worker(config: WorkerConfig) -> None:
-    """Run a worker until it is told to stop (SIGTERM, Ctrl-C). Exits the process: 0 when it was told to.
+    """Run a worker until it is told to stop (SIGTERM, Ctrl-C), and exit the process: 0 when it was told to.
 
-    Raises `StreamerError` when it cannot start.
+    Else the code is `streamer.exits.exit_code` of the reason. Raises `StreamerError` when it cannot start.
     """
     _log_to_stderr(config.log_level)
     app = build_app(config)
@@ -209,7 +239,14 @@ def run_worker(config: WorkerConfig) -> None:
     threadpool_limits(limits=1)
     worker = faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
     worker.spinner = None  # standard output is the profile's
-    worker.execute_from_commandline()
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as ended:
+        reason = app.crash_reason or worker.crash_reason or ended.__context__
+        if not ended.code or reason is None:
+            raise
+        app.tell_why(reason)
+        sys.exit(exit_code(reason))
 
 
 class _FetchedBatches(faust.Schema[None, FetchedBatch]):
@@ -237,18 +274,3 @@ def _ack(event: EventT[Any]) -> None:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _consumer_settings(config: WorkerConfig) -> dict[str, Any]:
-    return {
-        "bootstrap_servers": config.kafka,
-        "group_id": config.consumer_group,
-        "group_instance_id": config.group_instance_id,
-        "max_poll_records": config.max_batch_events,
-        "max_partition_fetch_bytes": config.fetch_max_bytes,
-        "session_timeout_ms": config.session_timeout_ms,
-        "heartbeat_interval_ms": config.heartbeat_ms,
-        "rebalance_timeout_ms": 2 * config.session_timeout_ms,
-        "max_poll_interval_ms": MAX_POLL_INTERVAL_MS,
-        "request_timeout_ms": REQUEST_TIMEOUT_MS,
-    }

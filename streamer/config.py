@@ -42,6 +42,8 @@ class WorkerConfig(TopicNames):
     redis_timeout_ms: int
     session_timeout_ms: int
     heartbeat_ms: int
+    stall_limit_ms: int
+    drain_timeout_ms: int
     web_port: int
     log_level: str
     kafka_security: Mapping[str, str] = field(repr=False)

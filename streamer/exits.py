@@ -34,6 +34,12 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
+def tell_why(reason: BaseException) -> None:
+    """Log what ends the worker, a line for each error."""
+    for error in leaves(reason):
+        logger.error("the worker ends: %s: %s", type(error).__name__, error)
+
+
 def end_within(seconds: float, code: int) -> threading.Timer:
     """End this process with ``code`` in ``seconds``, unless the timer that is returned is cancelled.
 

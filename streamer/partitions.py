@@ -46,6 +46,11 @@ class Partition:
         self._newest = Stages()
         self._newest.finish()
 
+    @property
+    def accepted(self) -> int:
+        """The offset behind the newest batch that was accepted."""
+        return self._position
+
     def accept(self, batch: FetchedBatch) -> FetchedBatch | None:
         """Return the part of ``batch`` that is due, and expect what lies behind it; None if it is stale."""
         if self.closed or batch.generation < self._generation or batch.next_offset <= self._position:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
@@ -42,7 +43,7 @@ class Pipeline:
 
     ``seek`` moves the reading of a partition to an offset (None: its beginning) and returns the
     generation that batches read from there carry. While Redis is unavailable, calls are tried again for
-    about ``store_retry_limit_s``; then `run` ends with `StoreUnavailable`.
+    ``store_retry_limit_s``; then `run` ends with `StoreUnavailable`.
     """
 
     def __init__(
@@ -86,6 +87,16 @@ class Pipeline:
     def written_offsets(self) -> dict[int, int | None]:
         """Return, for each owned partition, the offset that Redis has confirmed; None before the first."""
         return {number: partition.written for number, partition in self._partitions.items()}
+
+    def accepted_offsets(self) -> dict[int, int]:
+        """Return, for each owned partition, the offset behind the newest batch that was taken in."""
+        return {number: partition.accepted for number, partition in self._partitions.items()}
+
+    async def ping_store(self) -> None:
+        """Ask Redis something, once. Raises `StoreUnavailable`."""
+        for partition in self._partitions.values():
+            await self._store.offset(partition.source)
+            return
 
     async def revoke(self, timeout_s: float) -> None:
         """Own nothing any more. What is in flight may end within ``timeout_s``; the rest is dropped."""
@@ -189,14 +200,13 @@ class Pipeline:
 
     async def _patiently(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
         """Await ``call``, again while Redis is unavailable, until the retry limit has passed."""
-        waited_s, pause_s = 0.0, 0.05
+        give_up_s, pause_s = time.monotonic() + self._store_retry_limit_s, 0.05
         while True:
             try:
                 return await call()
             except StoreUnavailable as error:
-                if waited_s >= self._store_retry_limit_s:
+                if time.monotonic() >= give_up_s:
                     raise
                 logger.warning("%s Trying again in %.2f s.", error, pause_s)
             await asyncio.sleep(pause_s)
-            waited_s += pause_s
             pause_s = min(2 * pause_s, 2.0)

@@ -45,12 +45,21 @@ class Watchdog:
     """Looks at the owned partitions again and again; raises when one has stood still for ``limit_s``.
 
     ``look`` asks the brokers; it may raise `BrokerUnavailable`, or never return. While it does not answer,
-    the brokers count as silent, and after ``limit_s`` of that the worker ends as well.
+    the brokers count as silent, and after ``silence_limit_s`` of that (by default the same) the worker
+    ends as well.
     """
 
-    def __init__(self, look: Look, limit_s: float, now_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        look: Look,
+        limit_s: float,
+        now_s: Callable[[], float] = time.monotonic,
+        *,
+        silence_limit_s: float | None = None,
+    ) -> None:
         self._look = look
         self._limit_s = limit_s
+        self._silence_limit_s = silence_limit_s or limit_s
         self._now_s = now_s
         self._heard_s = now_s()
         self._moved: dict[int, tuple[Standing, float]] = {}
@@ -60,11 +69,11 @@ class Watchdog:
 
         An event loop that is blocked for twice the limit ends the process at once, with its threads' stacks.
         """
-        pause_s = self._limit_s / LOOKS_PER_LIMIT
+        pause_s = self._silence_limit_s / LOOKS_PER_LIMIT
         try:
             while True:
                 faulthandler.dump_traceback_later(2 * self._limit_s, exit=True)
-                await self.look(pause_s)
+                await self.look(self._silence_limit_s)
                 await asyncio.sleep(pause_s)
         finally:
             faulthandler.cancel_dump_traceback_later()
@@ -108,14 +117,14 @@ class Watchdog:
     def trouble(self) -> str | None:
         """Return what will end the worker if it goes on, once half of the limit has passed; else None."""
         silent_s = self._now_s() - self._heard_s
-        if silent_s >= self._limit_s / 2:
+        if silent_s >= self._silence_limit_s / 2:
             return f"the brokers have been silent for {silent_s:.0f} s"
         stalled = {number: s for number, s in self.stalled_s().items() if s >= self._limit_s / 2}
         return f"partitions {sorted(stalled)} stand still" if stalled else None
 
     def _require_answer(self) -> None:
         silent_s = self._now_s() - self._heard_s
-        if silent_s >= self._limit_s:
+        if silent_s >= self._silence_limit_s:
             raise BrokerUnavailable(f"the brokers have been silent for {silent_s:.0f} s; are they up?")
 
 

@@ -6,7 +6,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -19,6 +19,21 @@ from streamer.tally import Tally
 logger = logging.getLogger(__name__)
 
 Lags = Callable[[], Mapping[int, int | None]]
+
+
+class Status(Protocol):
+    """What a worker says of itself."""
+
+    def lags(self) -> Mapping[int, int | None]:
+        """Return the owned partitions, and how many offsets of each lie behind what is written, if known."""
+
+    def trouble(self) -> str | None:
+        """Return what will end the worker if it goes on; None while all is well."""
+
+    async def unready(self) -> str | None:
+        """Return why no prediction may be expected of this worker now; None when it is ready."""
+
+
 HOST: Final = "127.0.0.1"
 
 
@@ -33,9 +48,9 @@ def listen(port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def serving(tally: Tally, lags: Lags, listener: socket.socket) -> AsyncIterator[None]:
+async def serving(tally: Tally, status: Status, listener: socket.socket) -> AsyncIterator[None]:
     """Answer requests on ``listener`` while the block runs, then close it. See `worker_web`."""
-    runner = web.AppRunner(worker_web(tally, lags), access_log=None)
+    runner = web.AppRunner(worker_web(tally, status), access_log=None)
     await runner.setup()
     try:
         await web.SockSite(runner, listener).start()
@@ -45,22 +60,26 @@ async def serving(tally: Tally, lags: Lags, listener: socket.socket) -> AsyncIte
         await runner.cleanup()
 
 
-def worker_web(tally: Tally, lags: Lags) -> web.Application:
+def worker_web(tally: Tally, status: Status) -> web.Application:
     """Return the application that tells of one worker.
 
-    ``lags`` gives the owned partitions, and how many offsets of each lie behind what is written (None
-    where that is not known). `GET /health` answers 200 while the event loop turns; `GET /ready` 200 while
-    a partition is owned, else 503; `GET /metrics` what `WorkerCollector` counts, as Prometheus reads it.
+    `GET /health` answers 200 while the event loop turns and nothing is about to end the worker, else 503;
+    `GET /ready` 200 while predictions may be expected, else 503; both name the reason. `GET /metrics` is what
+    `WorkerCollector` counts, as Prometheus reads it.
     """
     registry = CollectorRegistry()
-    registry.register(WorkerCollector(tally, lags))
+    registry.register(WorkerCollector(tally, status.lags))
 
     async def health(_: web.Request) -> web.Response:
-        return web.json_response({"alive": True})
+        trouble = status.trouble()
+        said = {"alive": True} if trouble is None else {"alive": True, "trouble": trouble}
+        return web.json_response(said, status=200 if trouble is None else 503)
 
     async def ready(_: web.Request) -> web.Response:
-        owned = sorted(lags())
-        return web.json_response({"partitions": owned}, status=200 if owned else 503)
+        reason = await status.unready()
+        owned = sorted(status.lags())
+        said = {"partitions": owned} if reason is None else {"partitions": owned, "reason": reason}
+        return web.json_response(said, status=200 if reason is None else 503)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -18,7 +19,7 @@ def worker(
         bool, typer.Option("--profile", help="At the end, print microseconds of CPU per event by step.")
     ] = False,
     instance: Annotated[
-        str, typer.Option("--instance", help="Fixed name in the consumer group, for quick restarts.")
+        str, typer.Option("--instance", help="Short for --worker-instance: a fixed name, for quick restarts.")
     ] = "",
 ) -> None:
     """Score every event of the events topic and publish the predictions, until Ctrl-C or SIGTERM.
@@ -31,5 +32,6 @@ def worker(
     """
     from streamer.app import run_worker
 
-    config = worker_config(settings, confluent_settings(settings), instance, profile=profile)
+    settings = replace(settings, worker_instance=instance or settings.worker_instance)
+    config = worker_config(settings, confluent_settings(settings), profile=profile)
     run_worker(config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Mapping
 
 import pytest
 from aiohttp import web
@@ -12,14 +13,32 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from streamer.errors import PortTaken
 from streamer.tally import Tally
-from streamer.web import Lags, listen, worker_web
+from streamer.web import Status, listen, worker_web
 
 
-def answers(tally: Tally, lags: Lags, path: str) -> tuple[int, str]:
+class Told:
+    """A worker's status, as a test wants it."""
+
+    def __init__(
+        self, lags: Mapping[int, int | None], trouble: str | None = None, unready: str | None = None
+    ) -> None:
+        self._lags, self._trouble, self._unready = lags, trouble, unready
+
+    def lags(self) -> Mapping[int, int | None]:
+        return self._lags
+
+    def trouble(self) -> str | None:
+        return self._trouble
+
+    async def unready(self) -> str | None:
+        return self._unready
+
+
+def answers(tally: Tally, status: Status, path: str) -> tuple[int, str]:
     """Return the status and the text with which the worker answers `GET path`."""
 
     async def ask() -> tuple[int, str]:
-        server: TestServer = TestServer(worker_web(tally, lags))
+        server: TestServer = TestServer(worker_web(tally, status))
         client: TestClient[web.Request, web.Application] = TestClient(server)
         async with client:
             answer = await client.get(path)
@@ -41,7 +60,7 @@ def test_metrics_say_what_was_counted_and_the_lags_that_are_known() -> None:
     tally = Tally()
     tally.predictions, tally.duplicate_events = 7, 2
     tally.dead_letters.update({"not_json": 3, "too_late": 1})
-    status, text = answers(tally, lambda: {4: 11, 0: None, 2: 0}, "/metrics")
+    status, text = answers(tally, Told({4: 11, 0: None, 2: 0}), "/metrics")
     assert status == 200
     assert samples(text) == {
         "foreclick_predictions_total": 7,
@@ -54,12 +73,21 @@ def test_metrics_say_what_was_counted_and_the_lags_that_are_known() -> None:
     }
 
 
-@pytest.mark.parametrize(("lags", "status"), [({}, 503), ({1: None}, 200)])
-def test_a_worker_is_ready_while_it_owns_a_partition_and_healthy_all_along(
-    lags: dict[int, int | None], status: int
-) -> None:
-    assert answers(Tally(), lambda: lags, "/ready")[0] == status
-    assert answers(Tally(), lambda: lags, "/health")[0] == 200
+def test_ready_and_health_tell_what_the_worker_knows_of_itself() -> None:
+    well, waiting = Told({1: None}), Told({}, unready="no partition is owned")
+    stalled = Told({1: 5}, trouble="partitions [1] stand still", unready="partitions [1] stand still")
+    assert answers(Tally(), well, "/ready") == (200, '{"partitions": [1]}')
+    assert answers(Tally(), waiting, "/ready") == (
+        503,
+        '{"partitions": [], "reason": "no partition is owned"}',
+    )
+    assert answers(Tally(), stalled, "/ready")[0] == 503
+    assert answers(Tally(), well, "/health") == (200, '{"alive": true}')
+    assert answers(Tally(), waiting, "/health")[0] == 200
+    assert answers(Tally(), stalled, "/health") == (
+        503,
+        '{"alive": true, "trouble": "partitions [1] stand still"}',
+    )
 
 
 def test_a_port_is_listened_on_from_loopback_only_and_a_taken_one_says_the_cure() -> None:
