@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from model_store.companion import Companion, Perceptron, read_by
+from model_store.companion import Companion, Perceptron
 from model_store.companion_experts import (
     PENALTIES,
     STRENGTHS,
@@ -23,52 +23,25 @@ from model_store.companion_experts import (
     perceptron_fit,
     pooled,
 )
-from model_store.evaluating.served import served_steps
-from model_store.evaluating.truth import truth_of
+from model_store.companion_questions import MOST_JUDGED_EVENTS, Question, questions_of, said_by_network
 from model_store.features.table import companion_features
-from model_store.lookback import lookback_at
-from model_store.parts import sampled_by_user
-from model_store.session_purchase_fit import fit_session_purchase
-from model_store.windows import SESSION_GAP_MS, kept_after_overflow
-from producers.events import EVENT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from model_store.encoder import Encoder
-    from model_store.evaluating.truth import Truth
     from model_store.parts import Part
     from model_store.serving import ServedModel
 
 _FITS: Final = 3
 _FOLDS: Final = 3
-_ENCODED_AT_ONCE: Final = 8_192
 _MOST_EVENTS: Final = 50_000
-_MOST_VALIDATION_EVENTS: Final = 20_000
 _LEAST_JUDGED: Final = 500
-_LEAST_OF_EACH: Final = 5
 _UNJUDGED_SHARE: Final = 2 / 3
 _TENTHS: Final = 10
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-
-class Question(NamedTuple):
-    """What was known [E, R] and what came true [E], one of ``classes``, of the users [E]."""
-
-    known: Floats
-    truth: Ints
-    user: Ints
-    classes: int
-
-    def where(self, kept: npt.NDArray[np.bool_]) -> Question:
-        """Return the events in ``kept`` [E]."""
-        return self._replace(known=self.known[kept], truth=self.truth[kept], user=self.user[kept])
-
-    def answerable(self) -> bool:
-        """Tell whether two of the classes came often enough to tell them apart."""
-        return int(np.count_nonzero(np.bincount(self.truth) >= _LEAST_OF_EACH)) > 1
 
 
 class Recipe(NamedTuple):
@@ -85,10 +58,20 @@ class Recipe(NamedTuple):
         return self.linear_share + self.perceptron_share
 
 
+class FittedCompanion(NamedTuple):
+    """The companion of the network to publish, and that of the searched one, of the same recipe.
+
+    The second has learned nothing of the validation part, so it says what the first is worth.
+    """
+
+    published: Companion
+    searched: Companion
+
+
 def fit_companion(
     searched: ServedModel, fitting: Part, validation: Part, encoder: Encoder, whole: Part
-) -> Companion | None:
-    """Return the companion of a network, ``searched`` being the one that learned ``fitting`` only.
+) -> FittedCompanion | None:
+    """Return the companions of a network, ``searched`` being the one that learned ``fitting`` only.
 
     ``encoder`` is that of the network to publish, which learned ``whole``; both encoders tell the companion's
     features from here on. None where it would count nothing, and for a log without times or with one type of
@@ -99,35 +82,43 @@ def fit_companion(
         return None
     for each in (searched.encoder, encoder):
         each.tell_extra(companion_features(each.features, each.statistics))
-    learned = _questions(searched, searched.encoder, fitting, _MOST_EVENTS)
-    judged = _questions(searched, searched.encoder, validation, _MOST_VALIDATION_EVENTS)
-    finally_learned = _questions(searched, encoder, whole, _MOST_EVENTS)
-    network = _said(searched, fitting, validation)
-    fits = [_fitted(*each) for each in zip(learned, judged, network, finally_learned, strict=True)]
-    (action, action_share), (session, session_share) = fits
-    if not action_share and not session_share:
+    learned = questions_of(searched, searched.encoder, fitting, _MOST_EVENTS)
+    judged = questions_of(searched, searched.encoder, validation, MOST_JUDGED_EVENTS)
+    known = questions_of(searched, encoder, whole, _MOST_EVENTS)
+    network = said_by_network(searched, fitting, validation)
+    recipes = [_recipe(*each) for each in zip(learned, judged, network, known, strict=True)]
+    if not any(recipe.share for recipe in recipes):
         return None
-    names = tuple(feature.name for feature in companion_features(encoder.features, encoder.statistics))
-    return Companion(action, action_share, session, session_share, names)
+    return FittedCompanion(
+        _companion(recipes, known, encoder), _companion(recipes, learned, searched.encoder)
+    )
 
 
-def _fitted(
-    learned: Question, judged: Question, network: Floats, final: Question
-) -> tuple[Perceptron, float]:
-    """Return the model to publish, fitted on ``final``, and its share, chosen as the module says."""
-    recipe = None
+def _recipe(learned: Question, judged: Question, network: Floats, known: Question) -> Recipe:
+    """Return what to fit on ``known`` and how it counts, chosen as the module says."""
     if len(judged.truth) >= _LEAST_JUDGED and learned.answerable():
-        recipe = chosen([(learned, judged)], network)
-    elif final.answerable():
-        recipe = chosen(list(_by_users(final)), None)
-    if recipe is None or not recipe.share:
-        width = final.known.shape[1]
-        return _nothing(width, 1 if final.classes == 2 else final.classes), 0.0
-    scale = Scale.of(final.known)
-    values = scale.values(final.known)
-    linear = linear_fit(values, final.truth, final.classes, recipe.penalty)
-    perceptron = perceptron_fit(values, final.truth, final.classes, recipe.strength, _FITS)
-    return pooled(scale, linear, perceptron, recipe.perceptron_share / recipe.share), recipe.share
+        return chosen([(learned, judged)], network)
+    folds = list(_by_users(known))
+    if folds and known.answerable():
+        return chosen(folds, None)
+    return Recipe(PENALTIES[0], STRENGTHS[0], 0.0, 0.0)
+
+
+def _companion(recipes: list[Recipe], questions: tuple[Question, Question], encoder: Encoder) -> Companion:
+    action, session = (_fitted(*each) for each in zip(recipes, questions, strict=True))
+    names = tuple(feature.name for feature in encoder.extra)
+    return Companion(action, recipes[0].share, session, recipes[1].share, names)
+
+
+def _fitted(recipe: Recipe, known: Question) -> Perceptron:
+    """Return the model of ``recipe``, fitted on ``known``."""
+    if not recipe.share:
+        return _nothing(known.known.shape[1], 1 if known.classes == 2 else known.classes)
+    scale = Scale.of(known.known)
+    values = scale.values(known.known)
+    linear = linear_fit(values, known.truth, known.classes, recipe.penalty)
+    perceptron = perceptron_fit(values, known.truth, known.classes, recipe.strength, _FITS)
+    return pooled(scale, linear, perceptron, recipe.perceptron_share / recipe.share)
 
 
 def chosen(folds: list[tuple[Question, Question]], network: Floats | None) -> Recipe:
@@ -187,60 +178,6 @@ def _by_users(question: Question) -> Iterator[tuple[Question, Question]]:
         learned, judged = question.where(fold != each), question.where(fold == each)
         if len(learned.truth) and len(judged.truth):
             yield learned, judged
-
-
-def _questions(
-    model: ServedModel, encoder: Encoder, part: Part, most_events: int
-) -> tuple[Question, Question]:
-    """Return the next actions, and the purchases in the session, of the events whose future is known."""
-    part = sampled_by_user(part, most_events)
-    truth = truth_of(part, SESSION_GAP_MS)
-    known = _known(encoder, part, model.window_size)[truth.event]
-    ended = truth.session_known
-    return (
-        Question(known, truth.next_action, truth.user, len(model.action_names)),
-        Question(known[ended], truth.bought[ended].astype(np.int64), truth.user[ended], 2),
-    )
-
-
-def _known(encoder: Encoder, part: Part, window_size: int) -> Floats:
-    """Return what is known behind each event of the part, from windows of ``window_size`` events."""
-    rows, here = part.table.rows, np.arange(len(part.table))
-    begins = np.maximum.accumulate(np.where(part.table.starts_user(), here, 0)) if len(here) else here
-    place = _held(here - begins, window_size)
-    width = encoder.numeric_features + encoder.extra_features + len(EVENT_TYPES)
-    found: list[Floats] = [np.empty((0, width))]
-    for start in range(0, len(rows), _ENCODED_AT_ONCE):
-        some = here[start : start + _ENCODED_AT_ONCE]
-        inputs = encoder.encode(rows[some], lookback_at(rows, some, place[some], encoder.lookback_events))
-        types = np.eye(len(EVENT_TYPES))[inputs.event_type]
-        found.append(np.concatenate([read_by(inputs), types], axis=1))
-    return np.concatenate(found)
-
-
-def _held(before: Ints, window_size: int) -> Ints:
-    """Return how many of the events ``before`` [E] its window still holds; see `windows.inserted`."""
-    kept = kept_after_overflow(window_size) if window_size > 1 else 0
-    held: Ints = np.where(before < window_size, before, kept + (before - window_size) % (window_size - kept))
-    return held
-
-
-def _said(model: ServedModel, fitting: Part, validation: Part) -> tuple[Floats, Floats]:
-    """Return the logits of the network, [E, A] and [E', 1], to the questions of the validation part."""
-    part = sampled_by_user(validation, _MOST_VALIDATION_EVENTS)
-    truth: Truth = truth_of(part, SESSION_GAP_MS)
-    purchase = fit_session_purchase(model, fitting)
-    actions = np.ones((len(part.table), len(model.action_names)))
-    bought = np.full(len(part.table), 0.5)
-    for step in served_steps(model, part.table):
-        said = step.heads.next_action
-        if said is not None:
-            actions[step.events] = said
-            if purchase is not None:
-                bought[step.events] = purchase(said, step.inputs)
-    bought = np.clip(bought[truth.event][truth.session_known], 1e-7, 1 - 1e-7)
-    logit: Floats = np.log(bought) - np.log1p(-bought)
-    return np.log(np.maximum(actions[truth.event], 1e-7)), logit[:, None]
 
 
 def _logits(model: Perceptron, values: Floats) -> Floats:

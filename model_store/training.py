@@ -24,6 +24,7 @@ from model_store.companion_fit import fit_companion
 from model_store.distribution import ALONE
 from model_store.encoder import Encoder
 from model_store.errors import TrainingError
+from model_store.evaluating.served import served_action_scores
 from model_store.evaluation import MODEL, Scores, baseline_scores, rows_of_part
 from model_store.export import SEARCHED_DIRECTORY, Stage, export
 from model_store.parts import Split, sampled_by_user, split_log
@@ -116,7 +117,7 @@ def train_table(
         export(writing.directory, stage)
         if settings.refit and checkpoint.searched.is_dir():
             shutil.copytree(checkpoint.searched, writing.directory / SEARCHED_DIRECTORY)
-        _add_companion(writing.directory, split, refit=settings.refit)
+        comparison = _with_companion(writing.directory, split, comparison, refit=settings.refit)
         _add_session_purchase(writing.directory, sampled_by_user(split.whole, settings.most_measured_events))
         comparison = replace(comparison, churn=_add_churn(writing.directory, split, refit=settings.refit))
         _write_json(writing.directory / TRAINING_FILE, {"settings": settings, "course": course})
@@ -204,15 +205,35 @@ def _compared(split: Split, course: Course, stage: Stage, most_baseline_events: 
     return Comparison(validation, test)
 
 
-def _add_companion(directory: Path, split: Split, *, refit: bool) -> None:
-    """Fit the companion, weighed by a network that has not learned the validation part."""
+def _with_companion(directory: Path, split: Split, comparison: Comparison, *, refit: bool) -> Comparison:
+    """Fit the companion, weighed by a network that has not learned the validation part.
+
+    Return the measures with those of the next action as the pool says it, which is what is served.
+    """
     before = directory / SEARCHED_DIRECTORY if refit else directory
-    if before.is_dir():
-        whole = split.whole if refit else split.fitting
-        searched, encoder = served_model_in(before, "", ""), Encoder.load(directory)
-        fitted = fit_companion(searched, split.fitting, split.validation, encoder, whole)
-        if fitted is not None:
-            fitted.save(directory)
+    if not before.is_dir():
+        return comparison
+    whole = split.whole if refit else split.fitting
+    searched, encoder = served_model_in(before, "", ""), Encoder.load(directory)
+    fitted = fit_companion(searched, split.fitting, split.validation, encoder, whole)
+    if fitted is None:
+        return comparison
+    fitted.searched.save(before)
+    fitted.published.save(directory)
+    validation = _as_served(before, split.validation, comparison.validation)
+    test = comparison.test
+    if split.test is not None and test is not None:
+        test = _as_served(directory, split.test, test)
+    return replace(comparison, validation=validation, test=test)
+
+
+def _as_served(directory: Path, part: Part, scores: dict[str, Scores]) -> dict[str, Scores]:
+    """Return ``scores`` with the next action's measures of the model in ``directory`` as it serves."""
+    accuracy, log_loss = served_action_scores(served_model_in(directory, "", ""), part)
+    said = msgspec.structs.replace(
+        scores[MODEL], next_action_accuracy=accuracy, next_action_log_loss=log_loss
+    )
+    return {**scores, MODEL: said}
 
 
 def _add_session_purchase(directory: Path, training: Part) -> None:

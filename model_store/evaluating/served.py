@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from model_store.evaluation import rows_of_part
 from model_store.lookback import lookback_of_windows
+from model_store.metrics import accuracy, log_loss
 from model_store.own_items import OwnItems, own_items
 from model_store.recompute import states_of_windows
 from model_store.windows import inserted
 
 if TYPE_CHECKING:
     from model_store.encoder import Inputs
+    from model_store.parts import Part
     from model_store.sequences import EventTable, Ints
     from model_store.served_heads import Heads
     from model_store.serving import ServedModel
@@ -47,6 +50,28 @@ def served_steps(model: ServedModel, table: EventTable) -> Iterator[ServedStep]:
     for start in range(0, len(first) - 1, USERS_AT_ONCE):
         some = first[start : start + USERS_AT_ONCE + 1]
         yield from _side_by_side(model, table, some[:-1], some[1:])
+
+
+def served_action_scores(model: ServedModel, part: Part) -> tuple[float | None, float | None]:
+    """Return the accuracy and the log loss of the next actions that ``model`` serves on the scored events.
+
+    They are None where no event has a known next action, or the model says none. See `evaluation`.
+    """
+    asked = rows_of_part(part)
+    chosen = np.isin(part.table.user, np.unique(part.table.user[asked.action_scored]))
+    truth = np.where(asked.action_scored, asked.next_action, -1)[chosen]
+    said = [np.empty((0, len(model.action_names)))]
+    known = [np.empty(0, np.int64)]
+    for step in served_steps(model, part.table.where(chosen)):
+        wanted = truth[step.events] >= 0
+        if step.heads.next_action is None:
+            return None, None
+        said.append(step.heads.next_action[wanted].astype(np.float64))
+        known.append(truth[step.events][wanted])
+    probabilities, actions = np.concatenate(said), np.concatenate(known)
+    if not len(actions):
+        return None, None
+    return accuracy(probabilities.argmax(axis=1), actions), log_loss(probabilities, actions)
 
 
 def best_items(model: ServedModel, step: ServedStep, chosen: Ints, k: int) -> npt.NDArray[np.uint64]:
@@ -83,4 +108,4 @@ def _side_by_side(model: ServedModel, table: EventTable, starts: Ints, ends: Int
             stepped = states[running]
         else:
             stepped = states_of_windows(model, seen)
-        yield ServedStep(events, stepped, inputs, model.heads(stepped, inputs), own_items(last, lookback))
+        yield ServedStep(events, stepped, inputs, model.heads(stepped, inputs), own_items(lookback))

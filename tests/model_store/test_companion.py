@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from foreclick.checking.action_companion import ActionPool
-from model_store import companion_fit
 from model_store.companion import COMPANION_FILE, Companion, Perceptron, read_by
 from model_store.companion_experts import Scale, linear_fit, perceptron_fit, pooled
-from model_store.companion_fit import Question, chosen, fit_companion
+from model_store.companion_fit import chosen, fit_companion
+from model_store.companion_questions import Question, known_behind
 from model_store.encoder import Inputs
 from model_store.errors import FileCorruptError
 from model_store.evaluating.served import served_steps
@@ -115,20 +114,16 @@ def seen_behind_a_cart(model: ServedModel) -> Inputs:
     return model.encoder.encode_window(rows_of([window])).take(np.array([1]))
 
 
-def said_of(companion: Perceptron, inputs: Inputs) -> Any:
-    logits = companion(read_by(inputs), inputs.event_type)
-    return np.exp(logits - np.logaddexp.reduce(logits, axis=1)[:, None])
-
-
 def test_it_counts_where_the_network_knows_less() -> None:
     model, seen = random_model(), log(300)
     fitted = fit_companion(model, seen, log(150), model.encoder, seen)
     assert fitted is not None
-    assert fitted.action_share > 0.9
-    said = said_of(fitted.action, seen_behind_a_cart(model))
-    assert said[0].argmax() == model.action_names.index("view")
-    purchase = said_of(fitted.session, seen_behind_a_cart(model))
-    assert purchase.shape == (1, 1)
+    assert fitted.published.action_share > 0.9
+    inputs = seen_behind_a_cart(model)
+    for companion in fitted:
+        said = companion.next_action(np.full((1, 7), 1 / 7, np.float32), inputs)
+        assert said[0].argmax() == model.action_names.index("view")
+        assert companion.purchase_in_session(np.array([0.5], np.float32), inputs)[0] > 0.9
 
 
 def test_it_counts_nothing_where_the_network_knows_all() -> None:
@@ -149,7 +144,7 @@ def test_a_network_that_few_events_judge_gets_a_third() -> None:
     seen, model = log(60), random_model()
     fitted = fit_companion(model, seen, log(10), model.encoder, seen)
     assert fitted is not None
-    assert fitted.action_share == pytest.approx(2 / 3)
+    assert fitted.published.action_share == pytest.approx(2 / 3)
 
 
 def test_one_shopper_teaches_none() -> None:
@@ -163,7 +158,7 @@ def test_it_is_fitted_on_what_a_worker_reads() -> None:
     events = [event(f"user {place % 3 // 2}", place, EventType(kind)) for place, kind in enumerate(kinds)]
     part = part_between(EventTable.from_events(events), 0.0, 1.0, timed=True)
     model.encoder.tell_extra(companion_features(model.encoder.features, model.encoder.statistics))
-    known = companion_fit._known(model.encoder, part, model.window_size)
+    known = known_behind(model.encoder, part, model.window_size)
     for step in served_steps(model, part.table):
         np.testing.assert_array_equal(known[step.events, :-6], read_by(step.inputs))
 
