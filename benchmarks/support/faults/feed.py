@@ -72,6 +72,11 @@ class Feed:
         self.resumed += 1
         return code
 
+    def check(self) -> None:
+        """Raise RuntimeError when the producer has ended by itself: nothing can recover without it."""
+        if self._guard is not None and self._guard.poll() is not None:
+            raise self._ended(self._guard.returncode)
+
     def finish(self) -> int:
         """Stop in order; return how many lines of the log are done and acknowledged.
 
@@ -80,9 +85,12 @@ class Feed:
         self._malformed.stop()
         code = self._end(signal.SIGTERM)
         if code not in (0, 130):
-            words = self._words_file.read_text(errors="replace").splitlines()[-5:]
-            raise RuntimeError(f"the producer ended with {code}: " + " | ".join(words))
+            raise self._ended(code)
         return self.lines_done()
+
+    def _ended(self, code: int) -> RuntimeError:
+        words = self._words_file.read_text(errors="replace").splitlines()[-5:]
+        return RuntimeError(f"the producer ended with {code}: " + " | ".join(words))
 
     def lines_done(self) -> int:
         """Return how many lines of the log the checkpoint says are done."""

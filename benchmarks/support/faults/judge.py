@@ -49,7 +49,10 @@ class Verdict:
 
 
 def judge(run: Run, undisturbed: Sequence[Run], rule: WindowRule, sent: Iterable[Event]) -> Verdict:
-    """Return what the run came to. ``undisturbed`` has a run for each version; ``sent`` is what was sent."""
+    """Return what the run came to. ``sent`` is what the producer sent.
+
+    ``undisturbed`` has a run for each version; without any, nothing is said of what would differ.
+    """
     records = run.events.records
     accounts = account(
         records,
@@ -63,9 +66,9 @@ def judge(run: Run, undisturbed: Sequence[Run], rule: WindowRule, sent: Iterable
     return Verdict(
         events=len(records),
         lost=accounts.missing + _never_published(sent, records),
-        diverged=accounts.diverged + _diverged(run, undisturbed),
+        diverged=accounts.diverged + (_diverged(run, undisturbed) if undisturbed else 0),
         out_of_order=_out_of_order(run.outputs.predictions),
-        state_differs=len(differing_users(run.stored, stored)),
+        state_differs=len(differing_users(run.stored, stored)) if stored else 0,
         misruled=misruled + (not accounts.disjoint) + (not accounts.inside),
         republished=accounts.republished,
     )

@@ -28,6 +28,7 @@ class Plan:
     """How a round is run: for about ``seconds``, at ``rate`` events/s, with faults in the order of ``kinds``.
 
     ``most`` bounds the faults, and then the time does not; `RECREATED` ends the round wherever it stands.
+    Not ``compared``, there is no undisturbed run, and nothing is said of what would differ from it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Plan:
     kinds: Iterator[str]
     most: int | None = None
     sabotage: str = ""
+    compared: bool = True
 
 
 def run_round(plan: Plan, servers: Servers, directory: Path, say: Say) -> tuple[Verdict, list[Injected]]:
@@ -59,15 +61,19 @@ def run_round(plan: Plan, servers: Servers, directory: Path, say: Say) -> tuple[
             runs.append(_finished(stage, say))
     verdict = Verdict()
     for number, (run, sent) in enumerate(runs):
-        served = sorted({str(prediction.model.version) for prediction in run.outputs.predictions})
-        say(f"the same records undisturbed, through {len(served)} versions of the model")
         undisturbed = [
-            run_undisturbed(run.events, settings, version, servers, place, number) for version in served
+            run_undisturbed(run.events, settings, version, servers, place, number)
+            for version in (_versions(run) if plan.compared else ())
         ]
         rule = WindowRule(settings.window_size, settings.allowed_lateness_ms)
         verdict += judge(run, undisturbed, rule, islice(shop_events(plan.seed, lines), sent))
     say(f"{plan.name}: {verdict}")
     return verdict, injected
+
+
+def _versions(run: Run) -> list[str]:
+    """Return the model versions that made predictions in a run."""
+    return sorted({str(prediction.model.version) for prediction in run.outputs.predictions})
 
 
 def _faults(plan: Plan, stage: Stage, say: Say) -> tuple[list[Injected], bool]:

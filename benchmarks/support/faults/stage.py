@@ -74,10 +74,13 @@ class Stage:
         """
         ended_s = time.monotonic()
         ends = self.ends()
+
+        def recovered() -> bool:
+            self.feed.check()
+            return max(self.observer.first_after(ends).values()) < float("inf")
+
         try:
-            wait_until(
-                lambda: max(self.observer.first_after(ends).values()) < float("inf"), patience_s, "recovery"
-            )
+            wait_until(recovered, patience_s, "recovery")
         except TimeoutError as error:
             dead = [number for number, at in self.observer.first_after(ends).items() if at == float("inf")]
             words = "\n\n".join(worker.last_words() for worker in self.workers)

@@ -1,0 +1,73 @@
+"""Below the transport: Faust's Kafka consumer, without the tasks and copies that it spends on each message.
+
+Faust's own loop makes six tasks to hand one message on and to ask for the next, and aiokafka copies each
+record twice. With batches of one event, that is most of a worker's CPU.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import aiokafka
+from aiokafka import TopicPartition
+from aiokafka.errors import ConsumerStoppedError
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
+from faust.types import TP
+
+FETCH_TIMEOUT_S = 1.0
+
+
+class LeanConsumerThread(AIOKafkaConsumerThread):
+    """Fetches with one hop to the consumer's thread and one back, and hands records out as they were read."""
+
+    async def on_start(self) -> None:
+        """Connect."""
+        await super().on_start()
+        _keep_records_as_read(self._ensure_consumer())
+
+    async def getmany(self, active_partitions: Any, timeout: float) -> Mapping[TP, list[Any]]:
+        """Return what has been fetched, at once if there is anything; empty after ``timeout`` seconds."""
+        consumer = self._ensure_consumer()
+        fetch = self._fetch_records(
+            consumer, active_partitions, timeout=timeout, max_records=consumer._max_poll_records
+        )
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetch, self.thread_loop))
+
+
+class LeanConsumer(Consumer):
+    """Hands messages to the agents' streams one by one, in this task.
+
+    Their buffers must have room for all that may be under way: the hand-over is not cut short when the flow
+    stops.
+    """
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                async for _, message in self.getmany(FETCH_TIMEOUT_S):
+                    await self.callback(message)
+        except (ConsumerStoppedError, asyncio.CancelledError):
+            if not self.app.should_stop:
+                raise
+
+
+def _keep_records_as_read(consumer: aiokafka.AIOKafkaConsumer) -> None:
+    """Make ``consumer`` hand out the records of its C reader, which have all that a `SourceRecord` has."""
+    fetcher = consumer._fetcher
+    answer: Callable[..., Awaitable[bool]] = fetcher._proc_fetch_request
+
+    async def keep(*request: Any) -> bool:
+        found = await answer(*request)
+        for fetched in fetcher._records.values():
+            records = getattr(fetched, "_partition_records", None)  # an error has none
+            if records is not None:
+                records._consumer_record = _as_read
+        return found
+
+    fetcher._proc_fetch_request = keep
+
+
+def _as_read(_: TopicPartition, record: Any) -> Any:
+    return record
