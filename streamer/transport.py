@@ -10,6 +10,8 @@ Faust's group membership, rebalances, flow control and commits, and changes thre
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, Protocol, cast
@@ -17,13 +19,18 @@ from typing import Any, Final, Protocol, cast
 import aiokafka
 from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import KafkaError
 from faust.transport.drivers.aiokafka import Producer, Transport
 from faust.types import TP, ConsumerMessage
 
+from streamer.errors import BrokerUnavailable
 from streamer.records import FetchedBatch
 from streamer.transport_fetching import LeanConsumer, LeanConsumerThread
+from streamer.worker_status import ReadPosition
 
 FETCH_MAX_WAIT_MS: Final = 500
+ASK_TIMEOUT_S: Final = 8.0
+FRESH_FETCH_MS: Final = 30_000
 
 
 class BatchApp(Protocol):
@@ -74,6 +81,30 @@ class BatchConsumerThread(LeanConsumerThread):
         if beginnings:
             await consumer.seek_to_beginning(*beginnings)
 
+    async def read_positions(self) -> dict[int, ReadPosition]:
+        """Ask the brokers where the owned partitions end. Raises `BrokerUnavailable`."""
+        found: dict[int, ReadPosition] = await self.call_thread(self._read_positions)
+        return found
+
+    async def _read_positions(self) -> dict[int, ReadPosition]:
+        consumer = self._consumer
+        if consumer is None:  # it has not started
+            return {}
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                places = list(consumer.assignment())
+                if not places:
+                    await consumer.topics()  # the brokers are asked all the same
+                    return {}
+                ends = await consumer.end_offsets(places)
+                reads = {place: await consumer.position(place) for place in places}
+        except (KafkaError, TimeoutError) as error:
+            raise BrokerUnavailable(f"the brokers did not answer ({error!r}); are they up?") from error
+        return {
+            place.partition: ReadPosition(read, _readable_end(consumer, place, ends[place]))
+            for place, read in reads.items()
+        }
+
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> dict[TP, list[FetchedBatch]]:
         fetched = await super()._fetch_records(*args, **kwargs)
         # Nothing runs between the fetch's end and here, so no seek can slip in between.
@@ -104,6 +135,10 @@ class BatchConsumer(LeanConsumer):
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def read_positions(self) -> dict[int, ReadPosition]:
+        """See `BatchConsumerThread.read_positions`."""
+        return await self._thread.read_positions()
 
     async def read_on_from(self, tp: TP, offset: int | None) -> int:
         """Read ``tp`` on from ``offset``; return the generation that batches read there carry."""
@@ -172,6 +207,13 @@ class BatchConsumer(LeanConsumer):
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Keep no gaps: they only matter to acks that come out of order."""
+
+
+def _readable_end(consumer: aiokafka.AIOKafkaConsumer, place: TopicPartition, end: int) -> int:
+    """Return where what can be read ends: before a transaction that is open, if the fetches are fresh."""
+    fetched_ms, stable = consumer.last_poll_timestamp(place), consumer.last_stable_offset(place)
+    fresh = fetched_ms is not None and abs(time.time() * 1000 - fetched_ms) < FRESH_FETCH_MS
+    return stable if fresh and stable is not None and stable >= 0 else end
 
 
 class SecuredProducer(Producer):
