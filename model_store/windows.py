@@ -164,6 +164,9 @@ def inserted(packed: bytes, event_row: bytes, window_size: int) -> tuple[bytes, 
     overflows = count >= window_size
     if overflows:
         packed = packed[-kept_after_overflow(window_size) * ROW_BYTES :] if window_size > 1 else b""
-    position = insert_position(packed, row_time_ms(event_row, 0))
+    time_ms = row_time_ms(event_row, 0)
+    if not packed or row_time_ms(packed, len(packed) // ROW_BYTES - 1) <= time_ms:  # as nearly all events do
+        return packed + event_row, len(packed) // ROW_BYTES, overflows
+    position = insert_position(packed, time_ms)
     at = position * ROW_BYTES
     return packed[:at] + event_row + packed[at:], position, overflows

@@ -89,7 +89,7 @@ class WindowPlanner:
         self._model = model
         self._gate = gate
         self._known_items = known_items
-        self._last_step: dict[int, int] = {}
+        self._last_step: dict[UserState, int] = {}
         self.steps = Steps()
 
     def apply(self, batch: DecodedBatch, slots: Mapping[bytes, Slot]) -> BatchPlan:
@@ -100,27 +100,27 @@ class WindowPlanner:
         the gate refuses.
         """
         plan = BatchPlan(len(self.steps))
-        gate = self._gate
-        reach_ms = gate.reach_ms if gate is not None else 0
+        gate, window_size, lateness_ms = self._gate, self._window_size, self._allowed_lateness_ms
+        reach_ms = gate.reach_ms if gate is not None else -math.inf
         for user, record, event in batch.events:
             state = slots[user].state
             row = pack_row(event)
             since_ms = _since_newest_ms(state, event)
             if contains_event(state.rows, row):
                 batch.duplicate_events += 1
-            elif since_ms < -self._allowed_lateness_ms:
-                detail = f"over {self._allowed_lateness_ms} ms behind the user's newest event"
+            elif since_ms < -lateness_ms:
+                detail = f"over {lateness_ms} ms behind the user's newest event"
                 batch.dead_letters.append(DeadLetter(record, "too_late", detail))
             else:
-                rows, position, overflowed = inserted(state.rows, row, self._window_size)
-                letter = None
+                rows, position, overflowed = inserted(state.rows, row, window_size)
                 if gate is not None and since_ms <= reach_ms:
                     letter = gate.refusal(record, rows, position, len(self.steps))
-                if letter is not None:
-                    batch.dead_letters.append(letter)
-                    continue
-                step = self._accept(record, event, state, rows, position, overflowed=overflowed)
-                plan.windows[user] = (state.rows, step)
+                    if letter is not None:
+                        batch.dead_letters.append(letter)
+                        continue
+                goes_on = since_ms >= 0 and not overflowed
+                step = self._accept(record, event, state, rows, goes_on=goes_on, overflowed=overflowed)
+                plan.windows[user] = (rows, step)
         plan.end_step = len(self.steps)
         return plan
 
@@ -130,24 +130,24 @@ class WindowPlanner:
         event: Event,
         state: UserState,
         rows: bytes,
-        position: int,
         *,
+        goes_on: bool,
         overflowed: bool,
     ) -> int:
-        steps, step = self.steps, len(self.steps)
-        had_rows = bool(state.rows)
-        takes_last_place = position == len(rows) // ROW_BYTES - 1
-        current = state.model == self._model or not had_rows
+        """Take a step with the event, which ``goes_on`` where the window was not cut and it is the newest."""
+        steps, model = self.steps, self._model
+        step = len(steps.events)
+        current = state.model == model or not state.rows
         if self._known_items is not None:
             state.names = self._names(state.names, event.item_id, rows, thin=overflowed or not current)
-        state.rows, state.model = rows, self._model
-        prior = self._last_step.get(id(state), -1)
-        self._last_step[id(state)] = step
+        prior = self._last_step.get(state, -1)
+        self._last_step[state] = step
+        state.rows, state.model = rows, model
+        rebuild = not (goes_on and current)
         steps.records.append(record)
         steps.events.append(event)
         steps.states.append(state)
         steps.windows.append(rows)
-        rebuild = overflowed or not takes_last_place or not current
         steps.rebuilds.append(rebuild)
         steps.priors.append(prior)
         steps.rounds.append(0 if rebuild or prior < 0 else steps.rounds[prior] + 1)
