@@ -2,8 +2,9 @@
 
 A made-up shop's events, with repeated records, double clicks, bots and missing prices among them, go through
 the worker's own scoring (`streamer.scoring.score_group`: windows, GRU, next items, predictions) in real
-batches, without Kafka and Redis, whose time would only make the share smaller. Rounds with and without
-cleaning take turns. Times are the thread's CPU time.
+batches, without Kafka and Redis, whose time would only make the share smaller. Each batch is scored with and
+without cleaning, right after one another and in changing order, so that what slows the machine slows both.
+A share is one pass over all batches, and the median of the passes is told. Times are the thread's CPU time.
 
     python -m benchmarks.cleaning
     python -m benchmarks.cleaning --events 20000 --rounds 3
@@ -30,6 +31,7 @@ import numpy as np
 
 from benchmarks.support.artifact import write_model
 from benchmarks.support.machine import machine
+from benchmarks.support.record import Record
 from benchmarks.support.workload import START_MS, Workload, item_id
 from foreclick.settings import Settings
 from model_store.artifacts import ModelStore
@@ -52,25 +54,14 @@ SOURCE = SourcePartition("benchmark0abcdefghijkl", 0)
 MISSING_PRICES = 0.02
 DOUBLE_CLICKS = 0.01
 BAR = 0.05
+WARMING_BATCHES = 4
 
 
 @dataclass(frozen=True)
-class Record:
-    """A record as a Kafka client hands it over."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
-
-
-@dataclass(frozen=True)
-class Round:
-    """One pass over all events: CPU microseconds an event, of cleaning alone, and what became of them."""
+class Pass:
+    """One pass over all events: CPU microseconds an event, and what became of the events."""
 
     us_per_event: float
-    cleaning_us_per_event: float
     outcomes: Counter[str]
 
 
@@ -99,14 +90,13 @@ def main() -> None:
     pairs = []
     gc.collect()
     gc.freeze()  # a worker does not hold a benchmark's events
+    _round(model, cleaning, batches[:WARMING_BATCHES], scoring)
     for number in range(arguments.rounds):
-        order = (None, cleaning) if number % 2 else (cleaning, None)
-        found = {one is None: _round(model, one, batches, scoring) for one in order}
-        pairs.append((found[True], found[False]))
-        plain, cleaned = pairs[-1]
+        plain, cleaned = _round(model, cleaning, batches, scoring)
+        pairs.append((plain, cleaned))
         print(
             f"round {number + 1}: {plain.us_per_event:.2f} us an event without cleaning, "
-            f"{cleaned.us_per_event:.2f} with",
+            f"{cleaned.us_per_event:.2f} with, {cleaned.us_per_event / plain.us_per_event - 1:.1%} more",
             file=sys.stderr,
         )
     print(json.dumps(_summary(arguments, pairs)))
@@ -148,26 +138,41 @@ def _batch(events: Sequence[Event], first_offset: int) -> FetchedBatch:
     return FetchedBatch(0, records, generation=1)
 
 
-def _round(
-    model: ServedModel, cleaning: Cleaning | None, batches: Sequence[FetchedBatch], scoring: ScoringSettings
-) -> Round:
-    """Score all batches from empty windows on, with or without ``cleaning``."""
-    model.encoder.cleaning = cleaning
-    slots: dict[bytes, Slot] = {}
-    profile = Profile()
-    outcomes: Counter[str] = Counter()
-    spent_s, events = 0.0, 0
-    for batch in batches:
-        decoded = decode_batch(batch, SOURCE)
-        group = [(decoded, _claimed(decoded, slots))]
+class _Arm:
+    """One way to score, with ``cleaning`` or, where that is None, without; from empty windows on."""
+
+    def __init__(self, cleaning: Cleaning | None) -> None:
+        self._cleaning = cleaning
+        self._slots: dict[bytes, Slot] = {}
+        self._profile = Profile()
+        self._outcomes: Counter[str] = Counter()
+        self._spent_s, self._events = 0.0, 0
+
+    def score(self, model: ServedModel, decoded: DecodedBatch, scoring: ScoringSettings) -> None:
+        """Score one batch, and note what CPU time it took."""
+        group = [(decoded, _claimed(decoded, self._slots))]
+        model.encoder.cleaning = self._cleaning
         started_s = time.thread_time()
-        scored = score_group(model, group, scoring, START_MS, profile)
-        spent_s += time.thread_time() - started_s
-        events += len(decoded.events)
-        _count(scored, outcomes)
-    profile.events = events
-    own = profile.us_per_event().get("cleaning", 0.0)
-    return Round(spent_s * 1e6 / events, own, outcomes)
+        scored = score_group(model, group, scoring, START_MS, self._profile)
+        self._spent_s += time.thread_time() - started_s
+        self._events += len(decoded.events)
+        _count(scored, self._outcomes)
+
+    def told(self) -> Pass:
+        """Return what the batches so far came to."""
+        return Pass(self._spent_s * 1e6 / self._events, self._outcomes)
+
+
+def _round(
+    model: ServedModel, cleaning: Cleaning, batches: Sequence[FetchedBatch], scoring: ScoringSettings
+) -> tuple[Pass, Pass]:
+    """Score all batches without ``cleaning`` and with it, in turn; return both."""
+    plain, cleaned = _Arm(None), _Arm(cleaning)
+    for number, batch in enumerate(batches):
+        decoded = decode_batch(batch, SOURCE)
+        for arm in (plain, cleaned) if number % 2 else (cleaned, plain):
+            arm.score(model, decoded, scoring)
+    return plain.told(), cleaned.told()
 
 
 def _claimed(decoded: DecodedBatch, slots: dict[bytes, Slot]) -> dict[bytes, Slot]:
@@ -182,7 +187,7 @@ def _count(scored: Sequence[ScoredBatch], outcomes: Counter[str]) -> None:
         outcomes["flagged"] += sum(b'"flags":["' in value for _, value in batch.predictions)
 
 
-def _summary(arguments: argparse.Namespace, pairs: Sequence[tuple[Round, Round]]) -> dict[str, object]:
+def _summary(arguments: argparse.Namespace, pairs: Sequence[tuple[Pass, Pass]]) -> dict[str, object]:
     shares = [cleaned.us_per_event / plain.us_per_event - 1.0 for plain, cleaned in pairs]
     return {
         "cost_share": round(statistics.median(shares), 4),

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from benchmarks.support.record import Record as Record
 from producers.events import Event, EventType, encode_event
 from streamer.records import FetchedBatch
 
 START_MS = 1_700_000_000_000
-
-
-@dataclass(frozen=True)
-class Record:
-    """A record as a Kafka client hands it over."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
 
 
 def event(event_id: str, user: str = "ann", at_ms: int = 0, item: str = "item-1") -> Event:
