@@ -30,13 +30,14 @@ from benchmarks.support.brokers import wait_for_group
 from benchmarks.support.child import Child
 from benchmarks.support.figures import median, spread
 from benchmarks.support.integrity import Check, worst
-from benchmarks.support.latency_run import PacedRun, echo, paced_run
+from benchmarks.support.latency_run import PacedRun, echo, paced_run, warm
 from benchmarks.support.machine import machine
 from benchmarks.support.options import add_common_size, add_course, numbers, parser, shown
 from benchmarks.support.paced import summary
 from benchmarks.support.picture import lines
 from benchmarks.support.prefill import Fill, fill_redis
 from benchmarks.support.promotion import Promotion, promotion
+from benchmarks.support.records import median_record_bytes
 from benchmarks.support.scoring_run import worker
 from benchmarks.support.workload import Workload
 from foreclick.services import local_services
@@ -45,7 +46,6 @@ from foreclick.signals import end_on_sigterm_as_on_ctrl_c
 from foreclick.topics import create_topics
 from model_store.artifacts import ModelStore
 
-RECORD_BYTES = 1_000
 SAMPLE_USERS = 300
 SETTLE_S = 3.0
 
@@ -77,6 +77,7 @@ def main() -> None:
             wait_for_group(
                 settings.kafka, settings.consumer_group, events, settings.partitions, 1, child.check
             )
+            warm(settings, workload, child.check)
             for number in range(arguments.rounds):
                 for rate in arguments.rates:
                     _round(number, rate, runs, settings, arguments, scratch, child, workload)
@@ -146,7 +147,8 @@ def _round(
     workload = _now(workload)
     ours = paced_run(settings, *places, rate, arguments.seconds, workload, check=child.check)
     runs.ours[rate].append(ours)
-    with echo(settings, RECORD_BYTES, scratch) as topics:
+    record_bytes = median_record_bytes(settings.kafka, settings.predictions_topic)
+    with echo(settings, record_bytes, scratch) as topics:
         bare = paced_run(settings, *topics, rate, arguments.seconds, workload)
     runs.echoes[rate].append(bare)
     print(f"round {number + 1}: at {rate:g} events/s {_said(ours)}; bare echo {_said(bare)}", flush=True)
