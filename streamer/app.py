@@ -34,7 +34,8 @@ from streamer.scorer import Scorer
 from streamer.scoring import ScoringSettings
 from streamer.security import aiokafka_security
 from streamer.tally import Tally
-from streamer.topics import topic_ids
+from streamer.topic_watch import TopicWatch
+from streamer.topics import asks_for_topic_id, topic_ids
 from streamer.transport import BatchConsumer
 from streamer.web import listen, serving
 from streamer.window_store import RedisWindowStore
@@ -60,6 +61,8 @@ class StreamerApp(faust.App):
         self._pipeline: Pipeline | None = None
         self._told_why = False
         self._topic_id = events_topic_id
+        ask = asks_for_topic_id(config.kafka, config.kafka_security, config.events_topic)
+        self._topic_watch = TopicWatch(config.events_topic, events_topic_id, ask)
         self._model = model
         self._listener = listener
         super().__init__(
@@ -86,7 +89,11 @@ class StreamerApp(faust.App):
         return self._pipeline
 
     async def take_over(self, generations: Mapping[int, int]) -> Mapping[int, int | None]:
-        """Own the partitions, each from the offset that its states in Redis have reached."""
+        """Own the partitions, each from the offset that its states in Redis have reached.
+
+        Raises `TopicReplaced` where they are another topic's by now.
+        """
+        await self._topic_watch.look()
         sources = {number: SourcePartition(self._topic_id, number) for number in generations}
         starts = await self.pipeline.start_offsets(sources)
         for number, source in sources.items():
@@ -113,6 +120,7 @@ class StreamerApp(faust.App):
             self._pipeline, self._ask_brokers, self._known_end, self.config.stall_limit_ms / 1000
         )
         self.add_future(status.watchdog.run())
+        self.add_future(self._topic_watch.run())
         await self.add_async_context(serving(self.tally, status, self._listener))
         await super().on_start()
 

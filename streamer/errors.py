@@ -12,6 +12,7 @@ StreamerError
 ├── NoProgress         there is work, and nothing of it gets done
 ├── PortTaken          the port of the worker's metrics cannot be listened on
 ├── TopicMissing       a topic that the worker needs does not exist
+├── TopicReplaced      the events topic was deleted and made anew under the worker
 ├── ReplayFailed       dead letters could not be put back
 └── ModelUnavailable   there is no model that can be served
 """
@@ -78,6 +79,12 @@ class PortTaken(StreamerError):
 
 class TopicMissing(StreamerError):
     """A topic that the worker needs does not exist. `foreclick topics create` makes it."""
+
+
+class TopicReplaced(StreamerError):
+    """The events topic was deleted and made anew. A worker that starts now reads the new one."""
+
+    exit_code = AGAIN
 
 
 class ReplayFailed(StreamerError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, Uuid
 from confluent_kafka.admin import AdminClient
@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 from streamer.errors import BrokerUnavailable, TopicMissing
 
 _TIMEOUT_S = 10.0
+_QUICK_TIMEOUT_S = 3.0
 
 
 def topic_ids(bootstrap: str, security: Mapping[str, str], topics: Sequence[str]) -> dict[str, str]:
@@ -17,13 +18,31 @@ def topic_ids(bootstrap: str, security: Mapping[str, str], topics: Sequence[str]
 
     Blocks for up to 20 s. Raises `TopicMissing` or `BrokerUnavailable`.
     """
+    return _ids(_admin(bootstrap, security), bootstrap, topics)
+
+
+def asks_for_topic_id(bootstrap: str, security: Mapping[str, str], topic: str) -> Callable[[], str]:
+    """Return a function that asks the brokers for the id that ``topic`` has now, as `topic_ids` does.
+
+    It keeps its connection, so that it may be called often, and blocks for up to 3 s.
+    """
+    admin = _admin(bootstrap, security)
+    return lambda: _ids(admin, bootstrap, [topic], _QUICK_TIMEOUT_S)[topic]
+
+
+def _admin(bootstrap: str, security: Mapping[str, str]) -> AdminClient:
     # What librdkafka would print comes back as an error.
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 1, **security})
-    described = admin.describe_topics(TopicCollection(list(topics)), request_timeout=_TIMEOUT_S)
+    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 1, **security})
+
+
+def _ids(
+    admin: AdminClient, bootstrap: str, topics: Sequence[str], timeout_s: float = _TIMEOUT_S
+) -> dict[str, str]:
+    described = admin.describe_topics(TopicCollection(list(topics)), request_timeout=timeout_s)
     ids = {}
     for topic, answer in described.items():
         try:
-            ids[topic] = _as_kafka_prints(answer.result(timeout=2 * _TIMEOUT_S).topic_id)
+            ids[topic] = _as_kafka_prints(answer.result(timeout=2 * timeout_s).topic_id)
         except KafkaException as error:
             raise _explained(topic, bootstrap, error.args[0]) from error
     return ids
