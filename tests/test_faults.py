@@ -13,12 +13,11 @@ from benchmarks.support.faults.round import Plan, run_round
 from benchmarks.support.faults.servers import Servers, running_servers
 from benchmarks.support.faults.stage import SLOTS
 
-RATE = 200.0
+RATE = 100.0
 # One of each sort that is quick: a whole turn of all kinds takes the bench some minutes.
 QUICK = (
     "worker killed at step 6",
     "Redis emptied",
-    "promotion between publish and write",
     "worker killed at step 8",
     "Redis set back",
     "network cut to the broker",

@@ -20,12 +20,15 @@ class Network:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="network", daemon=True)
+        self.proxies: list[Proxy] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        for proxy in self.proxies:
+            proxy.cut()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         for task in asyncio.all_tasks(self._loop):
@@ -46,6 +49,7 @@ class Proxy:
         self.target_port = target_port
         self.delay_s = 0.0
         self._network = network
+        network.proxies.append(self)
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self.mend()

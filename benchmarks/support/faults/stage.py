@@ -23,6 +23,7 @@ from foreclick.topics import create_topics
 
 PATIENCE_S: Final = 180.0  # on a busy machine a worker takes long to start
 WORKERS: Final = 2
+FIRST_WORKER: Final = "worker-0"
 SLOTS: Final = WORKERS + 1  # one more for a worker that joins
 _LATEST: Final = cast(OffsetSpec, OffsetSpec.latest())
 _ADMIN_TIMEOUT_S: Final = 5.0
@@ -157,8 +158,10 @@ def set_stage(
         )
         for slot in range(WORKERS):
             # One has a fixed name in the group and is back at once; the other's session must end first.
-            worker = stage.new_worker(slot, f"worker-{slot}" if slot == 0 else "")
+            worker = stage.new_worker(slot, FIRST_WORKER if slot == 0 else "")
             stage.workers.append(stack.enter_context(worker))
+        # On a busy machine workers take long to start; nothing is to be seen meanwhile.
+        wait_until(lambda: stage.partitions_of(FIRST_WORKER), PATIENCE_S, "no worker got a partition")
         feed.__enter__()
         stack.callback(lambda: stage.feed.close())
         stage.recovery_s()
