@@ -29,7 +29,7 @@ def memory_at_rest_bytes(settings: Settings) -> int:
 
 
 async def _memory_at_rest_bytes(settings: Settings) -> int:
-    config = worker_config(settings, {}, "", profile=False)
+    config = worker_config(settings, {}, profile=False)
     store = RedisWindowStore.connect(
         config.redis_url,
         config.redis_prefix,
