@@ -18,7 +18,7 @@ from model_store.companion import Perceptron
 from model_store.head_fitting import ActionTruth, Affine, Penalty, fitted, start_of
 
 PENALTIES: Final = (300.0, 100.0, 30.0, 10.0)
-STRENGTHS: Final = (3.0, 1.0, 0.3)
+STRENGTHS: Final = (1.0, 0.3)
 _UNITS: Final = 24
 _STEPS: Final = 1_500
 _MOST_EPOCHS: Final = 40

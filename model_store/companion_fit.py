@@ -58,10 +58,14 @@ class Recipe(NamedTuple):
         return self.linear_share + self.perceptron_share
 
 
+_NOTHING: Final = Recipe(PENALTIES[0], STRENGTHS[0], 0.0, 0.0)
+
+
 class FittedCompanion(NamedTuple):
     """The companion of the network to publish, and that of the searched one, of the same recipe.
 
-    The second has learned nothing of the validation part, so it says what the first is worth.
+    The second has learned nothing of the validation part, so it says what the first is worth. It is a single
+    fit, of the next action alone.
     """
 
     published: Companion
@@ -90,7 +94,8 @@ def fit_companion(
     if not any(recipe.share for recipe in recipes):
         return None
     return FittedCompanion(
-        _companion(recipes, known, encoder), _companion(recipes, learned, searched.encoder)
+        published=_companion(recipes, known, encoder, _FITS),
+        searched=_companion([recipes[0], _NOTHING], learned, searched.encoder, 1),
     )
 
 
@@ -101,23 +106,25 @@ def _recipe(learned: Question, judged: Question, network: Floats, known: Questio
     folds = list(_by_users(known))
     if folds and known.answerable():
         return chosen(folds, None)
-    return Recipe(PENALTIES[0], STRENGTHS[0], 0.0, 0.0)
+    return _NOTHING
 
 
-def _companion(recipes: list[Recipe], questions: tuple[Question, Question], encoder: Encoder) -> Companion:
-    action, session = (_fitted(*each) for each in zip(recipes, questions, strict=True))
+def _companion(
+    recipes: list[Recipe], questions: tuple[Question, Question], encoder: Encoder, fits: int
+) -> Companion:
+    action, session = (_fitted(*each, fits) for each in zip(recipes, questions, strict=True))
     names = tuple(feature.name for feature in encoder.extra)
     return Companion(action, recipes[0].share, session, recipes[1].share, names)
 
 
-def _fitted(recipe: Recipe, known: Question) -> Perceptron:
-    """Return the model of ``recipe``, fitted on ``known``."""
+def _fitted(recipe: Recipe, known: Question, fits: int) -> Perceptron:
+    """Return the model of ``recipe`` on ``known``, the mean of so many perceptrons in it."""
     if not recipe.share:
-        return _nothing(known.known.shape[1], 1 if known.classes == 2 else known.classes)
+        return _saying_nothing(known.known.shape[1], 1 if known.classes == 2 else known.classes)
     scale = Scale.of(known.known)
     values = scale.values(known.known)
     linear = linear_fit(values, known.truth, known.classes, recipe.penalty)
-    perceptron = perceptron_fit(values, known.truth, known.classes, recipe.strength, _FITS)
+    perceptron = perceptron_fit(values, known.truth, known.classes, recipe.strength, fits)
     return pooled(scale, linear, perceptron, recipe.perceptron_share / recipe.share)
 
 
@@ -191,7 +198,7 @@ def _two_sided(logits: Floats) -> Floats:
     return logits if logits.shape[1] > 1 else np.concatenate([np.zeros_like(logits), logits], axis=1)
 
 
-def _nothing(width: int, outputs: int) -> Perceptron:
+def _saying_nothing(width: int, outputs: int) -> Perceptron:
     """Return the model that reads ``width`` numbers and says nothing of them."""
     shapes = ((width, outputs), (width, 0), (0,), (0, outputs), (outputs,))
     return Perceptron(*(np.zeros(shape, np.float32) for shape in shapes))

@@ -123,7 +123,7 @@ def test_it_counts_where_the_network_knows_less() -> None:
     for companion in fitted:
         said = companion.next_action(np.full((1, 7), 1 / 7, np.float32), inputs)
         assert said[0].argmax() == model.action_names.index("view")
-        assert companion.purchase_in_session(np.array([0.5], np.float32), inputs)[0] > 0.9
+    assert fitted.published.purchase_in_session(np.array([0.5], np.float32), inputs)[0] > 0.9
 
 
 def test_it_counts_nothing_where_the_network_knows_all() -> None:
