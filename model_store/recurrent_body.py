@@ -24,6 +24,11 @@ class RecurrentBody:
         """How many numbers a state holds; the hidden vector comes first in it."""
         return self._cell.state_units
 
+    @property
+    def bounded(self) -> bool:
+        """Whether a state's numbers lie inside -1 to 1."""
+        return self._cell.bounded
+
     def step(self, state: Floats, inputs: Inputs) -> Floats:
         """Return the states float32[batch, state_units] after one more event of each user."""
         return self._cell.step(state, self._read(inputs))

@@ -38,6 +38,7 @@ from model_store.specification import (
     load_weights,
 )
 from model_store.stepping import Floats
+from model_store.stored_states import bytes_of_number
 from model_store.survival import Survival
 from model_store.window_body import WindowBody
 from model_store.windows import item_fingerprint
@@ -104,6 +105,16 @@ class ServedModel:
     def state_units(self) -> int:
         """How many numbers are kept of a user beside the window; 0 if the model is not recurrent."""
         return 0 if self._cell_body is None else self._cell_body.state_units
+
+    @property
+    def state_bounded(self) -> bool:
+        """Whether a state's numbers lie inside -1 to 1, as `stored_states` asks."""
+        return self._cell_body is not None and self._cell_body.bounded
+
+    @property
+    def state_bytes(self) -> int:
+        """How many bytes a user's state takes in its stored form."""
+        return self.state_units * bytes_of_number(bounded=self.state_bounded)
 
     def zero_state(self, batch: int) -> Floats:
         """Return the state before a window's first event, float32[batch, state_units]."""

@@ -1,8 +1,8 @@
 """Recurrent cells run one event at a time, on whole batches, from exported weights and without TensorFlow.
 
 A cell keeps nothing between calls: the state goes in and a new state comes out, so one cell may serve
-many threads. All arithmetic is float32, and the state is float32 because that is the form in which it
-is stored: a state that has been written and read again gives the same next state.
+many threads. All arithmetic is float32, and a new state is rounded to the form in which it is stored
+(`stored_states`): a state that has been written and read again gives the same next state.
 
 In the formulas x are the inputs, h the hidden vector, * is the elementwise product, W the kernel, U the
 recurrent kernel and b the bias; the parts of W, U and b for one gate carry its letter.
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.errors import FormatTooNewError
+from model_store.stored_states import rounded
 
 Floats = npt.NDArray[np.float32]
 Shape = tuple[int, ...]
@@ -24,6 +25,10 @@ Shape = tuple[int, ...]
 
 class RecurrentCell(Protocol):
     """What serving needs of a cell."""
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a state's numbers lie inside -1 to 1, as `stored_states` takes them."""
 
     @property
     def state_units(self) -> int:
@@ -41,6 +46,7 @@ class SimpleRnnCell:
 
     gates: ClassVar = 1
     bias_rows: ClassVar = 0
+    bounded = True
 
     def __init__(self, kernel: Floats, recurrent_kernel: Floats, bias: Floats) -> None:
         """Take the kernel [inputs, units], the recurrent kernel [units, units] and the bias [units].
@@ -62,7 +68,7 @@ class SimpleRnnCell:
         stepped: Floats = inputs @ self._kernel
         stepped += state @ self._recurrent_kernel
         stepped += self._bias
-        return np.tanh(stepped, out=stepped)
+        return rounded(np.tanh(stepped, out=stepped))
 
 
 class LstmCell:
@@ -80,6 +86,7 @@ class LstmCell:
 
     gates: ClassVar = 4
     bias_rows: ClassVar = 0
+    bounded = False
 
     def __init__(self, kernel: Floats, recurrent_kernel: Floats, bias: Floats) -> None:
         """Take the kernel [inputs, 4 units], the recurrent kernel [units, 4 units] and the bias [4 units].
@@ -132,6 +139,7 @@ class GruCell:
 
     gates: ClassVar = 3
     bias_rows: ClassVar = 2
+    bounded = True
 
     def __init__(self, kernel: Floats, recurrent_kernel: Floats, bias: Floats) -> None:
         """Take the kernel [inputs, 3 units], the recurrent kernel [units, 3 units] and the bias [2, 3 units].
@@ -174,7 +182,7 @@ class GruCell:
         stepped = state - candidate
         stepped *= update
         stepped += candidate
-        return stepped
+        return rounded(stepped)
 
 
 _Cell = type[SimpleRnnCell] | type[LstmCell] | type[GruCell]

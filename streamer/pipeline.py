@@ -27,7 +27,7 @@ from streamer.records import DecodedBatch, FetchedBatch, SourcePartition
 from streamer.room import Room
 from streamer.scorer import Scorer
 from streamer.scoring import ScoredBatch
-from streamer.state import unpack_state
+from streamer.state import unpack_states
 from streamer.tally import Tally
 from streamer.window_store import WindowStore
 
@@ -174,8 +174,8 @@ class Pipeline:
         if snapshot.offset not in expected:
             raise StaleOwner(partition.written, snapshot.offset)
         with self._profile.measure("read"):
-            for user, record in zip(missing, snapshot.states, strict=True):
-                slots[user].state = unpack_state(record)
+            for user, state in zip(missing, unpack_states(snapshot.states), strict=True):
+                slots[user].state = state
         return slots
 
     async def _write(self, partition: Partition, scored: ScoredBatch) -> None:

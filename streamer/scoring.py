@@ -16,12 +16,13 @@ from model_store.encoder import Inputs
 from model_store.lookback import lookback_of_windows
 from model_store.recompute import states_of_windows
 from model_store.serving import ServedModel
+from model_store.stored_states import packed_states, unpacked_states
 from streamer.cleaning import gate_of
 from streamer.memory import Slot
 from streamer.profile import Profile
 from streamer.records import DeadLetter, DecodedBatch, SourcePartition
 from streamer.rendering import RenderingSettings, find_next_items, predict, render
-from streamer.state import UserState
+from streamer.state import UserState, pack_states
 from streamer.windowing import BatchPlan, Steps, WindowPlanner
 
 States = npt.NDArray[np.float32]
@@ -61,7 +62,14 @@ def score_group(
     with profile.measure("windows"):
         lateness_ms = settings.allowed_lateness_ms
         gate = gate_of(model.encoder.cleaning, group, model.window_size, lateness_ms)
-        planner = WindowPlanner(model.window_size, lateness_ms, model.fingerprint, gate, model.known_items)
+        planner = WindowPlanner(
+            model.window_size,
+            lateness_ms,
+            model.fingerprint,
+            gate,
+            model.known_items,
+            model.state_bytes,
+        )
         plans = [planner.apply(batch, slots) for batch, slots in group]
         steps = planner.steps
     with profile.measure("cleaning"):
@@ -88,7 +96,16 @@ def _results(
     model: ServedModel,
 ) -> list[ScoredBatch]:
     """Give each batch its predictions, and the states to store behind it."""
-    hidden = _stored_states(states[:, : model.state_units], steps)
+    ends = [step for plan in plans for _, step in plan.windows.values()]
+    hidden = packed_states(states[ends][:, : model.state_units], bounded=model.state_bounded)
+    kept = []
+    for step, stored in zip(ends, hidden, strict=True):
+        steps.states[step].hidden = stored  # of a user's several ends, the last one stays
+        partial = steps.states[step].partial
+        kept.append(
+            UserState(steps.windows[step], stored, model.fingerprint, steps.names[step], partial=partial)
+        )
+    records = iter(pack_states(kept))
     return [
         ScoredBatch(
             batch.source,
@@ -96,7 +113,7 @@ def _results(
             predictions[plan.first_step : plan.end_step],
             batch.dead_letters,
             batch.duplicate_events,
-            _records(plan, steps, hidden, model.fingerprint),
+            {user: next(records) for user in plan.windows},
         )
         for (batch, _), plan in zip(group, plans, strict=True)
     ]
@@ -141,27 +158,7 @@ def _states_before(
     before = states[np.maximum(priors, 0)]
     fresh = np.flatnonzero(priors < 0)
     if fresh.size:
-        zero = b"\0" * (4 * model.state_units)
+        zero = bytes(model.state_bytes)
         kept = b"".join(steps.states[step].hidden or zero for step in indices[fresh].tolist())
-        before[fresh] = np.frombuffer(kept, dtype="<f4").reshape(fresh.size, model.state_units)
+        before[fresh] = unpacked_states(kept, model.state_units, bounded=model.state_bounded)
     return before
-
-
-def _stored_states(states: States, steps: Steps) -> list[bytes]:
-    """Return each step's state [steps, state_units] in its stored form, and leave it in the user's slot."""
-    width = states.shape[1] * 4
-    packed = states.astype("<f4", copy=False).tobytes()
-    hidden = [packed[step * width : (step + 1) * width] for step in range(len(states))]
-    for state, stored in zip(steps.states, hidden, strict=True):
-        state.hidden = stored
-    return hidden
-
-
-def _records(plan: BatchPlan, steps: Steps, hidden: list[bytes], model: int) -> dict[bytes, bytes]:
-    """Return the records to store, by user, as they stand behind the batch's last event."""
-    return {
-        user: UserState(
-            rows, hidden[step], model, steps.names[step], partial=steps.states[step].partial
-        ).packed()
-        for user, (rows, step) in plan.windows.items()
-    }

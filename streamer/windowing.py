@@ -73,7 +73,7 @@ class WindowPlanner:
     """Applies the window rule to batches, in order, and collects the steps that scoring must take.
 
     What ``gate`` refuses is a dead letter, and changes no window. Ids of items outside ``known_items`` are
-    kept beside the window, unless that is None.
+    kept beside the window, unless that is None. A kept state of other than ``state_bytes`` is run anew.
     """
 
     def __init__(
@@ -83,12 +83,14 @@ class WindowPlanner:
         model: int,
         gate: Gate | None = None,
         known_items: Container[str] | None = None,
+        state_bytes: int = 0,
     ) -> None:
         self._window_size = window_size
         self._allowed_lateness_ms = allowed_lateness_ms
         self._model = model
         self._gate = gate
         self._known_items = known_items
+        self._state_bytes = state_bytes
         self._last_step: dict[UserState, int] = {}
         self.steps = Steps()
 
@@ -137,10 +139,11 @@ class WindowPlanner:
         """Take a step with the event, which ``goes_on`` where the window was not cut and it is the newest."""
         steps, model = self.steps, self._model
         step = len(steps.events)
-        current = state.model == model or not state.rows
+        prior = self._last_step.get(state, -1)
+        kept = prior >= 0 or len(state.hidden) == self._state_bytes
+        current = (state.model == model and kept) or not state.rows
         if self._known_items is not None:
             state.names = self._names(state.names, event.item_id, rows, thin=overflowed or not current)
-        prior = self._last_step.get(state, -1)
         self._last_step[state] = step
         state.rows, state.model = rows, model
         rebuild = not (goes_on and current)

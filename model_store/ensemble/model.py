@@ -64,6 +64,11 @@ class EnsembleModel(ServedModel):
         """How many numbers are kept of a user beside the window: those of all networks."""
         return sum(member.state_units for member in self._members)
 
+    @property
+    def state_bounded(self) -> bool:
+        """Whether the numbers of all networks' states lie inside -1 to 1."""
+        return all(member.state_bounded for member in self._members)
+
     def step(self, state: Floats, inputs: Inputs) -> Floats:
         """Return the states after one more event of each user, float32[batch, state_units]."""
         stepped = [

@@ -21,6 +21,7 @@ from model_store.evaluating.served import served_steps
 from model_store.recompute import states_of_windows
 from model_store.serving import ServedModel, load_served_model
 from model_store.session_knn import SessionKnn
+from model_store.stored_states import unpacked_states
 from model_store.training import train_table
 from model_store.training_settings import default_training_settings
 from streamer.state import unpack_state
@@ -168,7 +169,8 @@ def test_a_worker_serves_it_whatever_the_batches(model: EnsembleModel) -> None:
     for user, state in alone.stored.items():
         kept = unpack_state(state)
         (wanted,) = states_of_windows(model, [kept.rows])
-        np.testing.assert_allclose(np.frombuffer(kept.hidden, "<f4"), wanted, atol=1e-6)
+        hidden = unpacked_states(kept.hidden, model.state_units, bounded=model.state_bounded)
+        np.testing.assert_allclose(hidden[0], wanted, atol=1e-6)
         assert unpack_state(together.stored[user]).names == kept.names
 
 

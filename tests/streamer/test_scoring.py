@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from foreclick.checking.own_items import own_logit, own_rank
 from model_store.features.groups import GROUP_NAMES
 from model_store.recompute import states_of_windows
 from model_store.serving import ServedModel
+from model_store.stored_states import unpacked_states
 from model_store.windows import item_fingerprint, pack_row, row_items, rows_of
 from producers.events import Event
 from streamer.decoding import decode_batch
@@ -133,7 +135,7 @@ def test_kept_states_equal_a_recompute_of_the_whole_window(events: list[Event]) 
     states = [unpack_state(state) for state in shop.stored.values()]
     recomputed = states_of_windows(MODEL, [state.rows for state in states])
     for state, wanted in zip(states, recomputed, strict=True):
-        np.testing.assert_allclose(np.frombuffer(state.hidden, "<f4"), wanted, atol=1e-6)
+        np.testing.assert_allclose(hidden_of(state), wanted, atol=1e-6)
 
 
 @settings(max_examples=30, deadline=None)
@@ -197,7 +199,7 @@ def test_a_full_window_drops_its_oldest_half_and_its_state_is_run_anew() -> None
         rows = [pack_row(event(f"e{at}", at_ms=at, item=f"item-{at}")) for at in expected]
         assert state.rows == b"".join(rows)
         (wanted,) = states_of_windows(MODEL, [state.rows])
-        np.testing.assert_allclose(np.frombuffer(state.hidden, "<f4"), wanted, atol=1e-6)
+        np.testing.assert_allclose(hidden_of(state), wanted, atol=1e-6)
 
 
 def test_an_event_may_be_as_late_as_allowed_and_no_later() -> None:
@@ -259,8 +261,10 @@ def assert_same(some: list[dict[str, Any]], others: list[dict[str, Any]]) -> Non
             assert abs(item["score"] - same["score"]) < 1e-4
 
 
+def hidden_of(state: UserState) -> npt.NDArray[np.float32]:
+    return unpacked_states(state.hidden, MODEL.state_units, bounded=MODEL.state_bounded)[0]
+
+
 def assert_same_state(one: UserState, other: UserState) -> None:
     assert one.rows == other.rows
-    np.testing.assert_allclose(
-        np.frombuffer(one.hidden, "<f4"), np.frombuffer(other.hidden, "<f4"), atol=1e-6
-    )
+    np.testing.assert_allclose(hidden_of(one), hidden_of(other), atol=1e-6)
