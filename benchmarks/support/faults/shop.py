@@ -28,7 +28,7 @@ _LATE_EVERY: Final = 97
 _TOO_LATE_EVERY: Final = 211
 _LATE_MS: Final = 3 * 3_600_000
 _SAMPLE: Final = 5_000
-_UNITS: Final = 16
+UNITS: Final = 16
 _WINDOW: Final = 20
 
 
@@ -78,8 +78,8 @@ def _write_model(store: ModelStore, encoder: Encoder, seed: int) -> str:
     specification = specify(
         encoder,
         network="gru",
-        units=_UNITS,
-        item_dimensions=_UNITS,
+        units=UNITS,
+        item_dimensions=UNITS,
         window_size=_WINDOW,
         churn_horizon_ms=7 * _DAY_MS,
     )

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 import numpy as np
+import numpy.typing as npt
 import redis
 
+from benchmarks.support.faults.shop import UNITS
+from model_store.stored_states import bytes_of_number, unpacked_states
 from streamer.state import UserState, unpack_state
 
 _KEYS_PER_SCAN: Final = 5_000
@@ -74,5 +77,9 @@ def _same(one: UserState, other: UserState | None) -> bool:
         return False
     if len(one.hidden) != len(other.hidden):
         return False
-    difference = np.frombuffer(one.hidden, "<f4") - np.frombuffer(other.hidden, "<f4")
+    difference = _numbers(one.hidden) - _numbers(other.hidden)
     return not difference.size or float(np.abs(difference).max()) <= _TOLERANCE
+
+
+def _numbers(hidden: bytes) -> npt.NDArray[np.float32]:
+    return unpacked_states(hidden, UNITS, bounded=len(hidden) == UNITS * bytes_of_number(bounded=True))

@@ -27,7 +27,6 @@ from streamer.state import UserState, unpack_state
 NOW_MS: Final = 1_760_000_000_000
 _WHOLE_FILE: Final = "parquet"  # the one format that is no sequence of lines
 _PACKED: Final = b"\x1f\x8b"
-_FLOAT_BYTES: Final = 4
 _LINE_REASONS: Final = REASONS | {"wrong_column_count"}
 _directory = tempfile.TemporaryDirectory(prefix="foreclick-fuzz-")
 _scratch_file: Final = Path(_directory.name) / "log"
@@ -66,7 +65,6 @@ def fuzz_state(data: bytes) -> str:
     except StateUnreadable:
         return "unreadable"
     _require(len(state.rows) % ROW_BYTES == 0, "a part of a row")
-    _require(len(state.hidden) % _FLOAT_BYTES == 0, "a part of a float")
     _require(_parts(unpack_state(state.packed())) == _parts(state), "a state that is packed again is another")
     return "state"
 
