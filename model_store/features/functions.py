@@ -31,6 +31,10 @@ _THURSDAY: Final = 3  # the Unix epoch's weekday, Monday = 0
 _LOG_SECONDS_SCALE: Final = 0.2  # brings log(1 + seconds) of a minute to a month into 0.8 to 3
 _NEVER_MS: Final = 90 * DAY_MS  # stands for a silence without an event before it
 _FURTHEST: Final = 4.0
+GAP_MARKS: Final = 14
+_LOG_MARK: Final = math.log(30 * DAY_MS / 1_000) / (
+    GAP_MARKS - 1
+)  # from one mark to the next, as a logarithm
 
 
 @compiled_bare
@@ -221,6 +225,26 @@ def history_position(seen: Seen, out: Out) -> None:
 
 
 @compiled_bare
+def same_category_as_previous(seen: Seen, out: Out) -> None:
+    """1 where the event before has the same category."""
+    category = seen.rows[seen.at]["category"]
+    out[0] = seen.length > 0 and category != 0 and seen.rows[seen.at - 1]["category"] == category
+
+
+@compiled_bare
+def gap_marks(seen: Seen, out: Out) -> None:
+    """The time since the event before: how near it is to each of 14 marks from 1 second to 30 days."""
+    # The two marks beside it share 1 by its logarithm, so a linear map of them bends at each mark.
+    out[:GAP_MARKS] = 0.0
+    if seen.length:
+        gap_s = max((seen.time_ms - time_of(seen.rows[seen.at - 1])) / 1_000.0, 1.0)
+        place = min(math.log(gap_s) / _LOG_MARK, GAP_MARKS - 1.0)
+        mark = min(int(place), GAP_MARKS - 2)
+        out[mark] = mark + 1 - place
+        out[mark + 1] = place - mark
+
+
+@compiled_bare
 def _log_count(count: int) -> float:
     return math.log2(1.0 + count)
 
@@ -288,3 +312,7 @@ def compute(code: int, seen: Seen, out: Out) -> None:  # noqa: C901 - Numba has 
         last_gaps(seen, out)
     elif code == 23:
         history_position(seen, out)
+    elif code == 24:
+        same_category_as_previous(seen, out)
+    elif code == 25:
+        gap_marks(seen, out)

@@ -29,7 +29,7 @@ class EncoderStatistics(msgspec.Struct, frozen=True):
     (``weekly``) only if the training part has seen it twice: from less, the hour is only a name for the
     moment, and leads astray afterwards. ``event_types`` are the codes of the types that occurred;
     ``devices`` and ``sources`` the fingerprints of the frequent ones, empty where all events have the same.
-    ``events`` is how many there were.
+    ``events`` is how many there were, and ``categories`` how many distinct ones they had.
     """
 
     log_price_mean: float
@@ -43,6 +43,7 @@ class EncoderStatistics(msgspec.Struct, frozen=True):
     devices: tuple[int, ...] = ()
     sources: tuple[int, ...] = ()
     events: int = 0
+    categories: int = 0
 
 
 def statistics_of(
@@ -71,6 +72,7 @@ def statistics_of(
         devices=_frequent_codes(rows["device"]),
         sources=_frequent_codes(rows["source"]),
         events=len(rows),
+        categories=category_count - 1,
     )
 
 

@@ -157,6 +157,21 @@ FEATURES: Final = (
     ),
     Feature(functions.last_gaps, "recent", reads=3, usable=_timed, width=lambda _: 2),
     Feature(functions.history_position, "recent", reads=LOOKBACK_EVENTS),
+    Feature(
+        functions.same_category_as_previous,
+        "previous",
+        reads=1,
+        usable=lambda known: known.categories > 1,
+        least_events=LARGE_LOG_EVENTS,
+    ),
+    Feature(
+        functions.gap_marks,
+        "gap",
+        reads=1,
+        usable=_timed,
+        width=lambda _: functions.GAP_MARKS,
+        least_events=LARGE_LOG_EVENTS,
+    ),
 )
 _BY_NAME: Final = {feature.name: feature for feature in FEATURES}
 CODES: Final = {

@@ -40,6 +40,7 @@ STATISTICS = EncoderStatistics(
     devices=(fingerprint("phone", 8), fingerprint("tablet", 8)),
     sources=(fingerprint("advert", 8),),
     events=10_000,
+    categories=2,
 )
 ENCODER = Encoder(
     ["", "cup"],
@@ -59,7 +60,9 @@ def plain_features(window: list[Event]) -> dict[str, list[float]]:
             break
         session += 1
     same = [place for place, one in enumerate(past, 1) if event.item_id and one.item_id == event.item_id]
-    category = [one for one in past if event.category and one.category == event.category]
+    category = [
+        place for place, one in enumerate(past, 1) if event.category and one.category == event.category
+    ]
     looks = 0
     for one in [event, *past[:session]]:
         if one.event_type not in (EventType.VIEW, EventType.SEARCH):
@@ -91,6 +94,10 @@ def plain_features(window: list[Event]) -> dict[str, list[float]]:
         ],
         "session_time": [seconds(event, [event, *past][session])],
         "device": [event.device == "phone", event.device == "tablet", event.device == "tv", not event.device],
+        "same_category_as_previous": [
+            bool(past) and bool(event.category) and event.category == past[0].category
+        ],
+        "gap_marks": marks(event, past[0]) if past else [0.0] * 14,
         "source": [event.source == "advert", event.source == "email", event.source is None],
         "last_types": [
             len(past) > back and past[back].event_type is kind for back in (0, 1) for kind in TYPES
@@ -119,6 +126,13 @@ def starts(later: Event, earlier: Event) -> bool:
 
 def seconds(later: Event, earlier: Event) -> float:
     return 0.2 * math.log1p((later.event_time_ms - earlier.event_time_ms) / 1000)
+
+
+def marks(later: Event, earlier: Event) -> list[float]:
+    """The 14 hat functions over the logarithm of the gap, a second to 30 days, each 0 at its neighbours."""
+    spaced = np.geomspace(1, 30 * 86_400, 14)
+    gap_s = min(max((later.event_time_ms - earlier.event_time_ms) / 1000, 1), 30 * 86_400)
+    return [float(np.interp(math.log(gap_s), np.log(spaced), hat)) for hat in np.eye(14)]
 
 
 def scaled(value: float | None, mean_and_deviation: tuple[float, float]) -> float:
