@@ -34,7 +34,7 @@ from benchmarks.support.picture import bars
 from benchmarks.support.prefill import Fill, fill_redis
 from benchmarks.support.recompute_cost import StepCosts, step_costs
 from benchmarks.support.scoring_run import ScoringRun, run_workers
-from benchmarks.support.spent import Spending, spending_of
+from benchmarks.support.spent import Meter, Spending
 from benchmarks.support.stage import Stage, own_settings, redis_bytes_of, staged
 from benchmarks.support.workload import Workload
 from foreclick.settings import Settings
@@ -48,11 +48,15 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True)
 class Measured:
-    """One round. ``spent`` is of Kafka and Redis over the whole run; ``run`` has the worker's."""
+    """One round. ``spent`` is of Kafka and Redis; ``run`` has the worker's. Start-up is in neither."""
 
     run: ScoringRun
     spent: Spending
     redis_bytes_per_user: float
+
+    def of_a_million(self, name: str) -> float:
+        """Return what was spent of ``name`` for a million events."""
+        return float(getattr(self.spent, name) * MILLION / self.run.reading.counted)
 
 
 def main() -> None:
@@ -80,6 +84,7 @@ def main() -> None:
             "seconds",
             _bars(summary),
             ["worker", "Kafka", "Redis"],
+            scale="linear",
         )
     print(json.dumps({**summary, **worst(checks), "workload": shown(arguments), "machine": machine()}))
 
@@ -99,25 +104,24 @@ def _run(stage: Stage, settings: Settings, workload: Workload, window: int) -> t
     fill = Fill(workload.users, workload.items, window)
     with stage.emptied_redis(), stage.topics(settings, workload):
         per_user = redis_bytes_of(settings, fill.users, lambda: fill_redis(settings, fill))
-        with spending_of(stage.services) as spent:
-            run = run_workers(settings, workload.events, stage.scratch)
+        meter = Meter(stage.services)
+        run = run_workers(settings, workload.events, stage.scratch, moment=meter)
         check = Check(settings, window, stage.artifacts(settings), SAMPLE_USERS, fill=fill)()
-    return Measured(run, spent, per_user), check
+    return Measured(run, meter.spent, per_user), check
 
 
 def _summary(measured: list[Measured], costs: StepCosts, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the medians, for a million events where nothing else is said."""
     worker_s = [one.run.cpu_us_per_event for one in measured]  # us an event are s a million events
-    events = arguments.events / MILLION
     rates = [one.run.events_per_s for one in measured]
     per_s = arguments.price_per_hour / 3600
     dearer_s = costs.window_us - costs.kept_us
     return {
         "worker_cpu_s": median(worker_s, 1),
-        "kafka_cpu_s": median([one.spent.kafka_cpu_s / events for one in measured], 1),
-        "redis_cpu_s": median([one.spent.redis_cpu_s / events for one in measured], 1),
-        "redis_bytes_in": round(median([one.spent.redis_bytes_in / events for one in measured])),
-        "redis_bytes_out": round(median([one.spent.redis_bytes_out / events for one in measured])),
+        "kafka_cpu_s": median([one.of_a_million("kafka_cpu_s") for one in measured], 1),
+        "redis_cpu_s": median([one.of_a_million("redis_cpu_s") for one in measured], 1),
+        "redis_bytes_in": round(median([one.of_a_million("redis_bytes_in") for one in measured])),
+        "redis_bytes_out": round(median([one.of_a_million("redis_bytes_out") for one in measured])),
         "redis_bytes_per_user": round(median([one.redis_bytes_per_user for one in measured])),
         "wall_s": median([MILLION / rate for rate in rates], 1),
         "usd": median([MILLION / rate * per_s for rate in rates], 5),

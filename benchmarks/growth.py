@@ -30,9 +30,9 @@ from benchmarks.support.machine import machine
 from benchmarks.support.options import add_course, integers, parser, shown
 from benchmarks.support.picture import panels
 from benchmarks.support.prefill import Fill, fill_redis
-from benchmarks.support.scoring_run import ScoringRun, run_workers
+from benchmarks.support.scoring_run import ScoringRun, held_settings, run_workers
 from benchmarks.support.stage import Stage, own_settings, redis_bytes_of, staged
-from benchmarks.support.workload import Workload
+from benchmarks.support.workload import Workload, publish
 from foreclick.settings import Settings
 from foreclick.signals import end_on_sigterm_as_on_ctrl_c
 from model_store.item_index import INDEX_DESCRIPTION_FILE
@@ -162,14 +162,19 @@ def _run(
     arguments: argparse.Namespace,
 ) -> tuple[Measured, list[Integrity]]:
     """Fill Redis and the topic for ``point``, score it, and check the first round."""
-    settings = own_settings(
-        models[_model_of(point)], f"growth-{number}-{'-'.join(map(str, vars(point).values()))}"
-    )
+    name = "-".join(map(str, (number, *vars(point).values())))
+    settings = held_settings(own_settings(models[_model_of(point)], f"growth-{name}"))
     workload = Workload(arguments.events, point.users, point.items)
     fill = Fill(point.users, point.items, point.window)
-    with stage.emptied_redis(), stage.topics(settings, workload):
+    with stage.emptied_redis(), stage.topics(settings):
         per_user = redis_bytes_of(settings, fill.users, lambda: fill_redis(settings, fill))
-        run = run_workers(settings, arguments.events, stage.scratch, point.workers)
+        run = run_workers(
+            settings,
+            workload.events,
+            stage.scratch,
+            point.workers,
+            publish=lambda: publish(workload, settings.kafka, settings.events_topic),
+        )
         checks = []
         if number == 0:
             check = Check(settings, point.window, stage.artifacts(settings), SAMPLE_USERS, fill=fill)

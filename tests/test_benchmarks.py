@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.competitors.same_gru import ROW_BYTES, WINDOW, pushed
+from benchmarks.competitors.same_gru import ROW_BYTES, TYPES, WINDOW, SameGru, pushed
 from benchmarks.support.figures import fall, latencies_ms, median_ratio, percentile, spread
 from benchmarks.support.paced import Seen
 from benchmarks.support.prefill import BETWEEN_EVENTS_MS, Fill, partition_of
 from benchmarks.support.reader import Reading, prediction_id
 from benchmarks.support.workload import START_MS, Workload
+from model_store.stepping import GruCell
 from model_store.windows import kept_after_overflow
+
+Weights = dict[str, npt.NDArray[np.float32]]
 
 
 def test_a_stall_counts_from_when_each_event_was_due() -> None:
@@ -104,6 +111,84 @@ def test_a_paced_workload_keeps_its_times_and_ids_apart() -> None:
     events = list(Workload(3, 2, 2, prefix="paced7", start_ms=1_000, spacing_ms=2.5))
     assert [event.event_time_ms for event in events] == [1_000, 1_002, 1_005]
     assert [event.event_id for event in events] == [f"paced7-00000000{number}" for number in range(3)]
+
+
+def write_network(
+    directory: Path, units: int, random: np.random.Generator
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Write the files that a competitor reads of an artifact: 3 items, 2 categories, 4 numeric features."""
+    shape = {
+        "action_names": ["view", "none"],
+        "item_logit_scale": 14.0,
+        "units": units,
+        "item_dimensions": 5,
+        "event_type_dimensions": 2,
+        "category_dimensions": 3,
+        "churn_horizon_ms": 1_500,
+        "hazard_edges_ms": [0, 1_000],
+    }
+    words = {"items": ["", "a", "b", "c"], "categories": ["", "x", "y"]}
+    (directory / "network.json").write_text(json.dumps(shape))
+    (directory / "encoder.json").write_text(json.dumps(words))
+    known = units + 6 + 4
+    sizes = {
+        "item_vectors": (4, 5),
+        "event_type_vectors": (6, 2),
+        "category_vectors": (3, 3),
+        "gru_kernel": (5 + 2 + 3 + 4, 3 * units),
+        "gru_recurrent_kernel": (units, 3 * units),
+        "gru_bias": (2, 3 * units),
+        "action_kernel": (known, 2),
+        "action_bias": (2,),
+        "hazard_kernel": (known, 2),
+        "hazard_bias": (2,),
+        "query_kernel": (units + 5, 5),
+        "query_bias": (5,),
+    }
+    weights = {name: random.normal(size=size).astype(np.float32) for name, size in sizes.items()}
+    np.savez(directory / "weights.npz", allow_pickle=False, **weights)
+    return weights
+
+
+def test_the_competitors_gru_is_ours(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    weights = write_network(tmp_path, 4, random)
+    model = SameGru(tmp_path)
+    kinds = ("view", "cart", "purchase", "search")
+    events: list[dict[str, Any]] = [
+        {
+            "item_id": "abc"[number % 3],
+            "event_type": kinds[number % 4],
+            "category": "x",
+            "price": float(number),
+            "event_time_ms": 1_000 * number**2,
+        }
+        for number in range(7)
+    ]
+    rows = [model.packed(event) for event in events]
+    windows = [b"".join(rows[:2]), b"".join(rows), b"".join(rows[3:4])]
+    hidden, _ = model.behind(windows)
+    cell = GruCell(weights["gru_kernel"], weights["gru_recurrent_kernel"], weights["gru_bias"])
+    for place, of_window in enumerate((events[:2], events, events[3:4])):
+        state, before_ms = np.zeros((1, 4), np.float32), None
+        for event in of_window:
+            now_ms = event["event_time_ms"]
+            gap = math.log1p(now_ms - before_ms) if before_ms is not None else 0.0
+            numbers = np.array([math.log1p(event["price"]), gap, 0, 0], np.float32)
+            code = TYPES.index(event["event_type"])
+            item = "abc".index(event["item_id"]) + 1
+            vectors = (weights["item_vectors"][item], weights["event_type_vectors"][code])
+            read = np.concatenate([*vectors, weights["category_vectors"][1], numbers])
+            state = cell.step(state, read[None])
+            before_ms = now_ms
+        np.testing.assert_allclose(hidden[place], state[0], atol=1e-5)
+
+
+def test_the_competitors_churn_is_the_survival_at_the_horizon(tmp_path: Path) -> None:
+    write_network(tmp_path, 4, np.random.default_rng(3))
+    # The first bin is 1 s long, the open one in stretches of that length; the horizon is 1.5 s.
+    churn = SameGru(tmp_path).churn(np.array([[0.5, 0.75]], np.float32))
+    assert churn[0] == pytest.approx(0.5 * 0.25**0.5)
 
 
 PINNED = sorted((Path(__file__).parents[1] / "benchmarks" / "competitors").glob("*.txt"))

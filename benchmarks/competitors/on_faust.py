@@ -57,6 +57,7 @@ def naive(events: Any, out: Any, app: Any, artifact: Path) -> None:
             prediction = model.rendered(
                 [(event["event_id"], event)],
                 said["next_action"][:, -1],
+                model.churn(said["hazard"][:, -1]),
                 *model.best(said["query"][:, -1]),
             )
             await out.send(key=event["user_id"].encode(), value=prediction[0])

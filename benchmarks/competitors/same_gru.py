@@ -4,7 +4,7 @@ It is run over each window from zero, all windows of a batch side by side, as is
 keeps windows and calls a model on batches. It is lighter than what foreclick computes, always to the
 competitor's advantage: the item, type and category vectors are multiplied with the kernel beforehand; of the
 encoder's numbers only price and gap are read, and the others, which foreclick works out, are spared; the
-churn, the purchase in the session, the companion and the window's own items are left out.
+purchase in the session, the companion, the correction of churn and the window's own items are left out.
 """
 
 from __future__ import annotations
@@ -78,6 +78,10 @@ class SameGru:
         self._candidate_bias = bias[1, 2 * units :]
         self._action_kernel = weights["action_kernel"][:units]
         self._action_of_type = weights["action_kernel"][units : units + len(TYPES)] + weights["action_bias"]
+        self._hazard_kernel = weights["hazard_kernel"][:units]
+        self._hazard_of_type = weights["hazard_kernel"][units : units + len(TYPES)] + weights["hazard_bias"]
+        self._horizon_ms = int(shape["churn_horizon_ms"])
+        self._passed = _passed(shape["hazard_edges_ms"], self._horizon_ms)
         self._query_kernel = np.ascontiguousarray(weights["query_kernel"])
         self._query_bias = weights["query_bias"]
 
@@ -93,21 +97,33 @@ class SameGru:
 
     def predictions(self, asked: Sequence[tuple[str, Mapping[str, Any], bytes]]) -> list[bytes]:
         """Return the record of each of ``asked``: an id, the event, and the window with it at its end."""
-        hidden, last = self._behind([window for _, _, window in asked])
+        hidden, last = self.behind([window for _, _, window in asked])
         actions = hidden @ self._action_kernel + self._action_of_type[last["type"]]
         actions = np.exp(actions - actions.max(axis=1, keepdims=True))
         actions /= actions.sum(axis=1, keepdims=True)
         query = np.concatenate([hidden, self._vectors[last["item"]]], axis=1) @ self._query_kernel
         query += self._query_bias
         query /= np.maximum(np.linalg.norm(query, axis=1, keepdims=True), 1e-6)
-        return self.rendered([(name, event) for name, event, _ in asked], actions, *self.best(query))
+        hazard = hidden @ self._hazard_kernel + self._hazard_of_type[last["type"]]
+        told = [(name, event) for name, event, _ in asked]
+        return self.rendered(told, actions, self.churn(1 / (1 + np.exp(-hazard))), *self.best(query))
+
+    def churn(self, hazard: Any) -> Any:
+        """Return P(no event until the horizon) [B] from a hazard [B, bins]."""
+        return np.exp(np.log1p(-np.minimum(hazard, 1 - 2.0**-24)) @ self._passed)
 
     def rendered(
-        self, asked: Sequence[tuple[str, Mapping[str, Any]]], actions: Any, found: Any, scores: Any
+        self,
+        asked: Sequence[tuple[str, Mapping[str, Any]]],
+        actions: Any,
+        churn: Any,
+        found: Any,
+        scores: Any,
     ) -> list[bytes]:
         """Return the record of each of ``asked`` from its probabilities, items and scores, a row each."""
         rounded = np.round(actions.astype(np.float64), DECIMALS).tolist()
         scored = np.round(scores.astype(np.float64), DECIMALS).tolist()
+        stays_away = np.round(churn.astype(np.float64), DECIMALS).tolist()
         return [
             encode_json(
                 {
@@ -116,14 +132,15 @@ class SameGru:
                     "event_id": event["event_id"],
                     "event_time_ms": event["event_time_ms"],
                     "next_action": dict(zip(self._actions, probabilities, strict=True)),
+                    "churn": {"probability": away, "horizon_ms": self._horizon_ms},
                     "next_items": [
                         {"item_id": self._items[item], "score": score}
                         for item, score in zip(items, values, strict=True)
                     ],
                 }
             )
-            for (prediction_id, event), probabilities, items, values in zip(
-                asked, rounded, found.tolist(), scored, strict=True
+            for (prediction_id, event), probabilities, away, items, values in zip(
+                asked, rounded, stays_away, found.tolist(), scored, strict=True
             )
         ]
 
@@ -141,7 +158,7 @@ class SameGru:
             scores, order, axis=1
         )
 
-    def _behind(self, windows: Sequence[bytes]) -> tuple[Any, Any]:
+    def behind(self, windows: Sequence[bytes]) -> tuple[Any, Any]:
         """Return the hidden vectors behind the ``windows``, and their last rows."""
         lengths = np.fromiter(map(len, windows), np.int64, len(windows)) // ROW_BYTES
         order = np.argsort(-lengths, kind="stable")
@@ -186,3 +203,12 @@ class SameGru:
         stepped *= gates[:, :units]
         stepped += candidate
         return stepped
+
+
+def _passed(edges_ms: Sequence[int], until_ms: int) -> Any:
+    """Return how many times each bin's length passes until ``until_ms``, [bins]; the last bin is open."""
+    edges = np.array(edges_ms, np.float64)
+    lengths = np.append(np.diff(edges), edges[-1] - edges[-2])
+    passed = np.maximum((until_ms - edges) / lengths, 0)
+    passed[:-1] = np.minimum(passed[:-1], 1)
+    return passed

@@ -13,8 +13,16 @@ OURS = "#1f6f8b"
 THEIRS = "#b8c4cc"
 
 
-def bars(path: Path, title: str, unit: str, values: Mapping[str, float], ours: Sequence[str]) -> None:
-    """Write a bar for each of ``values``, on a logarithmic scale, those of ``ours`` in another colour."""
+def bars(
+    path: Path,
+    title: str,
+    unit: str,
+    values: Mapping[str, float],
+    ours: Sequence[str],
+    *,
+    scale: str = "log",
+) -> None:
+    """Write a bar for each of ``values``, those of ``ours`` in another colour."""
     figure, axes = _figure((9, 0.5 * len(values) + 1.4))
     names = list(values)[::-1]
     numbers = [values[name] for name in names]
@@ -23,8 +31,8 @@ def bars(path: Path, title: str, unit: str, values: Mapping[str, float], ours: S
     axes.set_yticks(places, names)
     for place, number in zip(places, numbers, strict=True):
         axes.text(number, place, f" {number:,.0f}", va="center", fontsize=9)
-    axes.set_xscale("log")
-    axes.set_xlim(right=max(numbers) * 3)
+    axes.set_xscale(scale)
+    axes.set_xlim(right=max(numbers) * (3 if scale == "log" else 1.15))
     axes.set(xlabel=unit, title=title)
     _save(figure, path)
 

@@ -36,10 +36,6 @@ class Reading:
         return self.counted / self.seconds
 
 
-def always() -> bool:
-    return True
-
-
 def nothing() -> None:
     pass
 
@@ -49,14 +45,13 @@ def read_predictions(
     topic: str,
     wanted: int,
     *,
-    ready: Callable[[], bool] = always,
     at_start: Callable[[], None] = nothing,
     while_idle: Callable[[], None] = nothing,
 ) -> Reading:
     """Read ``topic`` from its beginning until ``wanted`` distinct predictions are there.
 
-    The clock starts with the first fetch that finds ``ready``, whose records it leaves out; ``at_start`` is
-    called then. Raises TimeoutError when none comes for `IDLE_LIMIT_S`.
+    The clock starts with the first fetch, whose records it leaves out; ``at_start`` is called then. Raises
+    TimeoutError when none comes for `IDLE_LIMIT_S`.
     """
     consumer = Consumer(
         {
@@ -80,7 +75,7 @@ def read_predictions(
                 records += len(fetched)
                 seen.update(prediction_id(message.value() or b"") for message in fetched)
                 last_s = now_s
-                if not first_s and ready():
+                if not first_s:
                     counted_from, first_s = len(seen), now_s
                     at_start()
             else:

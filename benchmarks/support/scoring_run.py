@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.support.brokers import empty_topic, wait_for_group
 from benchmarks.support.child import Child
-from benchmarks.support.reader import Reading, read_predictions
+from benchmarks.support.reader import Reading, nothing, read_predictions
 from foreclick.demo.worker_process import worker_environment
 from foreclick.settings import Settings
+
+HELD_SESSION_TIMEOUT_MS = 120_000
 
 
 @dataclass(frozen=True)
@@ -42,35 +44,49 @@ def worker(settings: Settings, log: Path, *options: str) -> Child:
     return Child(command, log, worker_environment(settings, os.environ))
 
 
-def run_workers(settings: Settings, events: int, scratch: Path, workers: int = 1) -> ScoringRun:
+def run_workers(
+    settings: Settings,
+    events: int,
+    scratch: Path,
+    workers: int = 1,
+    *,
+    publish: Callable[[], None] | None = None,
+    moment: Callable[[], None] = nothing,
+) -> ScoringRun:
     """Score the first ``events`` of the events topic with fresh workers, into an emptied predictions topic.
 
-    With more than one, the clock starts when all of them own partitions.
+    With ``publish`` the topic is empty at first. It is filled once all workers own partitions, while they are
+    held, so that several start on the backlog together. ``moment`` is called when the clock starts, and when
+    it stops.
     """
     empty_topic(settings.kafka, settings.predictions_topic, settings.partitions)
     with ExitStack() as stack:
         logs = [scratch / f"{settings.consumer_group}-{number}.log" for number in range(workers)]
         children = [stack.enter_context(worker(settings, log)) for log in logs]
-        everyone = threading.Event()
-        if workers == 1:
-            everyone.set()
-        else:
-            waiting = (settings, children, everyone)
-            threading.Thread(target=_wait_for_everyone, args=waiting, daemon=True).start()
+        if publish is not None:
+            _fill_for_all(settings, children, publish)
         before_s: list[float] = []
+
+        def at_start() -> None:
+            before_s.extend(child.cpu_s() for child in children)
+            moment()
+
         reading = read_predictions(
             settings.kafka,
             settings.predictions_topic,
             events,
-            ready=everyone.is_set,
-            at_start=lambda: before_s.extend(child.cpu_s() for child in children),
+            at_start=at_start,
             while_idle=lambda: _check(children),
         )
         spent_s = sum(child.cpu_s() for child in children) - sum(before_s)
+        moment()
         rss_bytes = sum(child.rss_bytes() for child in children)
-    if not before_s:
-        raise TimeoutError(f"{events} events were scored before {workers} workers were ready; give more")
     return ScoringRun(reading, spent_s * 1e6 / max(reading.counted, 1), rss_bytes)
+
+
+def held_settings(settings: Settings) -> Settings:
+    """Return ``settings`` under which a worker that is held for a while does not lose its partitions."""
+    return replace(settings, session_timeout_ms=HELD_SESSION_TIMEOUT_MS)
 
 
 def profiled(settings: Settings, events: int, scratch: Path) -> dict[str, float]:
@@ -86,7 +102,7 @@ def profiled(settings: Settings, events: int, scratch: Path) -> dict[str, float]
     return steps
 
 
-def _wait_for_everyone(settings: Settings, children: Sequence[Child], everyone: threading.Event) -> None:
+def _fill_for_all(settings: Settings, children: Sequence[Child], publish: Callable[[], None]) -> None:
     wait_for_group(
         settings.kafka,
         settings.consumer_group,
@@ -95,7 +111,13 @@ def _wait_for_everyone(settings: Settings, children: Sequence[Child], everyone: 
         len(children),
         lambda: _check(children),
     )
-    everyone.set()
+    for child in children:
+        os.kill(child.pid, signal.SIGSTOP)
+    try:
+        publish()
+    finally:
+        for child in children:
+            os.kill(child.pid, signal.SIGCONT)
 
 
 def _check(children: Sequence[Child]) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import Any
 
 import redis
 
@@ -12,37 +11,35 @@ from benchmarks.support.child import cpu_s
 from foreclick.services import Services
 
 
-@dataclass
+@dataclass(frozen=True)
 class Spending:
-    """CPU seconds of each server, and what went into Redis and out of it. Filled at the end of the block."""
+    """CPU seconds of each server, and what went into Redis and out of it."""
 
-    kafka_cpu_s: float = 0.0
-    redis_cpu_s: float = 0.0
-    redis_bytes_in: int = 0
-    redis_bytes_out: int = 0
-
-
-@contextmanager
-def spending_of(services: Services) -> Iterator[Spending]:
-    """Measure the servers that were started here. Raises RuntimeError when they were not."""
-    if services.broker is None or services.valkey is None:
-        raise RuntimeError(
-            "servers that run elsewhere hide their CPU: unset FORECLICK_KAFKA and FORECLICK_REDIS"
-        )
-    spent = Spending()
-    before = _now(services)
-    yield spent
-    after = _now(services)
-    spent.kafka_cpu_s = after.kafka_cpu_s - before.kafka_cpu_s
-    spent.redis_cpu_s = after.redis_cpu_s - before.redis_cpu_s
-    spent.redis_bytes_in = after.redis_bytes_in - before.redis_bytes_in
-    spent.redis_bytes_out = after.redis_bytes_out - before.redis_bytes_out
+    kafka_cpu_s: float
+    redis_cpu_s: float
+    redis_bytes_in: int
+    redis_bytes_out: int
 
 
-def _now(services: Services) -> Spending:
-    client = redis.Redis.from_url(services.redis_url)
-    stats = client.info("stats")
-    client.close()
-    pids = [server.pid for server in services.started]
-    kafka, valkey = (cpu_s(pid) for pid in pids)
-    return Spending(kafka, valkey, stats["total_net_input_bytes"], stats["total_net_output_bytes"])
+class Meter:
+    """Reads the servers that were started here whenever it is called."""
+
+    def __init__(self, services: Services) -> None:
+        """Raise RuntimeError where a server runs elsewhere, since its CPU is not known here."""
+        if services.broker is None or services.valkey is None:
+            raise RuntimeError("unset FORECLICK_KAFKA and FORECLICK_REDIS: servers elsewhere hide their CPU")
+        self._pids = services.broker.pid, services.valkey.pid
+        self._client = redis.Redis.from_url(services.redis_url)
+        self._readings: list[Spending] = []
+
+    def __call__(self) -> None:
+        stats: Any = self._client.info("stats")
+        kafka, valkey = map(cpu_s, self._pids)
+        moved = stats["total_net_input_bytes"], stats["total_net_output_bytes"]
+        self._readings.append(Spending(kafka, valkey, *moved))
+
+    @property
+    def spent(self) -> Spending:
+        """What was spent between the first call and the last."""
+        first, last = astuple(self._readings[0]), astuple(self._readings[-1])
+        return Spending(*(after - before for before, after in zip(first, last, strict=True)))
