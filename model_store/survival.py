@@ -23,6 +23,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from model_store.kernels.churn import fill_churn_and_alerts
+
 Hazard = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 NEVER_MS: Final = -1
@@ -78,24 +80,28 @@ class Survival:
         answer is `NEVER_MS` where churn stays below the level, and the event's own time where it
         starts there. Raises ValueError unless 0 < ``alert_level`` < 1.
         """
+        return self.churn_and_alert(hazard, event_time_ms, alert_level)[1]
+
+    def churn_and_alert(
+        self, hazard: Hazard, event_time_ms: npt.ArrayLike, alert_level: float
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Return `churn_probability` right behind the events, and `alert_at_ms`, in one compiled pass."""
         if not 0 < alert_level < 1:
             raise ValueError("the alert level must lie between 0 and 1")
-        corners_ms = self._corners_ms
-        # log churn is linear between the corners and constant behind the last of them.
-        above = -(_rates(hazard) @ self._ahead_of_corners.T) - math.log(
-            alert_level
-        )  # float64[batch, corners]
-        reached = above >= 0
-        users = np.arange(len(above))
-        first = reached.argmax(axis=1)
-        before = np.maximum(first - 1, 0)
-        rise = above[users, first] - above[users, before]
-        share = np.divide(-above[users, before], rise, out=np.zeros(len(above)), where=rise > 0)
-        wait_ms = corners_ms[before] + share * (corners_ms[first] - corners_ms[before])
-        wait_ms[first == 0] = 0.0
-        alert_ms: npt.NDArray[np.int64] = np.asarray(event_time_ms, np.int64) + np.ceil(wait_ms).astype(int)
-        alert_ms[~reached.any(axis=1)] = NEVER_MS
-        return alert_ms
+        churn, alerts_ms = np.empty(len(hazard)), np.empty(len(hazard), np.int64)
+        fill_churn_and_alerts(
+            np.ascontiguousarray(hazard),
+            _LARGEST_HAZARD,
+            self._ahead_of_corners,
+            self._corners_ms,
+            math.log(alert_level),
+            np.ascontiguousarray(np.broadcast_to(np.asarray(event_time_ms, np.int64), len(hazard))),
+            NEVER_MS,
+            np.empty(len(self._lower)),
+            churn,
+            alerts_ms,
+        )
+        return churn, alerts_ms
 
     def _passed(self, silent_ms: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Return how many lengths of each bin have passed, float64[..., bins]."""

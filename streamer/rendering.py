@@ -71,8 +71,7 @@ def predict(
     survival = model.survival
     if heads.hazard is None or survival is None:
         return Outputs(heads.next_action, heads=heads, purchases=purchases)
-    churn = survival.churn_probability(heads.hazard)
-    alerts_ms = survival.alert_at_ms(heads.hazard, _times_ms(steps), settings.churn_alert_level)
+    churn, alerts_ms = survival.churn_and_alert(heads.hazard, _times_ms(steps), settings.churn_alert_level)
     return Outputs(heads.next_action, churn, alerts_ms, heads, purchases)
 
 
@@ -90,7 +89,8 @@ def _own_items(model: ServedModel, steps: Steps) -> OwnItems | None:
     """
     if not model.specification.own_items:
         return None
-    own = own_items(*lookback_of_windows(steps.windows, OWN_EVENTS - 1))
+    _, lookback = lookback_of_windows(steps.windows, OWN_EVENTS - 1)
+    own = own_items(lookback)
     unknown = (model.encoder.indices_of_items(own.items) == 0) & (own.items != 0)
     for step, place in np.argwhere(unknown).tolist():
         if int(own.items[step, place]) not in steps.names[step]:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from model_store.churn.visits import VISIT_NAMES
 from model_store.errors import FileCorruptError
+from model_store.kernels.churn import correct_hazard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,8 +37,10 @@ class ChurnCorrection(NamedTuple):
 
     def __call__(self, hazard: Floats, visits: Floats) -> Floats:
         """Return the corrected hazard [B, bins] of the network's [B, bins] and `visit_statistics` [B, S]."""
-        logits = logit(hazard) * self.scale + visits @ self.kernel + self.bias
-        return (0.5 * np.tanh(0.5 * logits) + 0.5).astype(np.float32)
+        hazard, visits = np.ascontiguousarray(hazard), np.ascontiguousarray(visits)
+        corrected = np.empty_like(hazard)
+        correct_hazard(hazard, visits, self.scale, self.kernel, self.bias, _LEAST, corrected)
+        return corrected
 
     def save(self, directory: Path) -> None:
         """Write the arrays into ``directory``."""
