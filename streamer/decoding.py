@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from producers.events import EventRejected, decode_event
-from streamer.records import DeadLetter, DecodedBatch, FetchedBatch, KeyedEvent, SourcePartition
+from streamer.records import DeadLetter, DecodedBatch, FetchedBatch, SourcePartition
 
 
 def decode_batch(batch: FetchedBatch, source: SourcePartition) -> DecodedBatch:
@@ -11,10 +13,11 @@ def decode_batch(batch: FetchedBatch, source: SourcePartition) -> DecodedBatch:
     decoded = DecodedBatch(source, batch.next_offset)
     accept, reject = decoded.events.append, decoded.dead_letters.append
     for record in batch.records:
+        key = record.key
         try:
-            event = decode_event(record.value, record.key, record.timestamp)
+            event = decode_event(record.value, key, record.timestamp)
         except EventRejected as rejected:
             reject(DeadLetter(record, rejected.reason, rejected.detail))
         else:
-            accept(KeyedEvent(event.user_id.encode(), record, event))
+            accept((cast(bytes, key), record, event))
     return decoded

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
@@ -27,13 +27,10 @@ class Publisher(Protocol):
         ...
 
 
-class _Record(NamedTuple):
-    """A record to be published, as `aiokafka` appends it to a batch; None for ``timestamp`` is now."""
+_Record = tuple[bytes | None, bytes | None, int | None, list[tuple[str, bytes]]]
+"""Key, value, timestamp (None for the time at which it is published) and headers."""
 
-    key: bytes | None
-    value: bytes | None
-    timestamp: int | None = None
-    headers: Sequence[tuple[str, bytes]] = ()
+_NO_HEADERS: Final[list[tuple[str, bytes]]] = []
 
 
 class KafkaPublisher:
@@ -87,7 +84,7 @@ class KafkaPublisher:
         """See `Publisher.publish`."""
         partition = batch.source.partition
         letters = (_dead_letter(batch.source, letter) for letter in batch.dead_letters)
-        predictions = (_Record(key, value) for key, value in batch.predictions)
+        predictions = ((key, value, None, _NO_HEADERS) for key, value in batch.predictions)
         try:
             acks = await self._send(self._compressor, self._dead_letters_topic, partition, letters)
             acks += await self._send(self._producer, self._predictions_topic, partition, predictions)
@@ -107,36 +104,32 @@ class KafkaPublisher:
         Unlike single sends, batches take records that have neither a key nor a value, and of any size.
         """
         with self._profile.measure("publish"):
-            builders = list(_filled(producer, records))
+            builders = _filled(producer, records)
         return [await producer.send_batch(builder, topic, partition=partition) for builder in builders]
 
 
-def _filled(producer: AIOKafkaProducer, records: Iterable[_Record]) -> Iterable[Any]:
-    builder = None
-    for record in records:
-        if builder is None:
-            builder = producer.create_batch()
-        if not _appended(builder, record):
-            yield builder
-            builder = producer.create_batch()
-            _appended(builder, record)
-    if builder is not None:
-        yield builder
+def _filled(producer: AIOKafkaProducer, records: Iterable[_Record]) -> list[Any]:
+    """Return record batches of ``records``; the first record of a batch always fits."""
+    builders: list[Any] = []
+    append: Any = _is_full
+    for key, value, timestamp, headers in records:
+        if append(key=key, value=value, timestamp=timestamp, headers=headers) is None:
+            builders.append(producer.create_batch())
+            append = builders[-1].append
+            append(key=key, value=value, timestamp=timestamp, headers=headers)
+    return builders
 
 
-def _appended(builder: Any, record: _Record) -> bool:
-    """Append ``record`` unless the batch is full; the first one always fits."""
-    key, value, timestamp, headers = record
-    metadata = builder.append(key=key, value=value, timestamp=timestamp, headers=list(headers))
-    return metadata is not None
+def _is_full(**_: object) -> None:
+    """Take no record, as a full batch does."""
 
 
 def _dead_letter(source: SourcePartition, letter: DeadLetter) -> _Record:
     record = letter.record
-    headers = (
+    headers = [
         *record.headers,
         (REASON_HEADER, letter.reason.encode()),
         (DETAIL_HEADER, letter.detail.encode()),
         (SOURCE_HEADER, source.record_id(record.offset).encode()),
-    )
-    return _Record(record.key, record.value, record.timestamp, headers)
+    ]
+    return record.key, record.value, record.timestamp, headers

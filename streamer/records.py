@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from producers.events import Event
 
@@ -76,12 +76,8 @@ class DeadLetter:
     detail: str
 
 
-class KeyedEvent(NamedTuple):
-    """A record that is an event. ``user`` is the record's key, the event's user_id in UTF-8."""
-
-    user: bytes
-    record: SourceRecord
-    event: Event
+KeyedEvent = tuple[bytes, SourceRecord, Event]
+"""A record that is an event, behind its key: the event's user_id in UTF-8."""
 
 
 @dataclass
