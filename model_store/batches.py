@@ -199,9 +199,9 @@ class Samples:
         self, event: Ints, place: Ints, following: Ints
     ) -> tuple[npt.NDArray[np.int32], OwnBatch]:
         """Return the item indices of the events ``following`` [P], 0 if unknown, and the own items before."""
-        rows, next_rows = self.table.rows.take(event), self.table.rows.take(following)
+        next_rows = self.table.rows.take(following)
         past = lookback_at(self.table.rows, event, place, OWN_EVENTS - 1)
-        return self.encoder.item_indices(next_rows), own_batch(self.encoder, rows, past, next_rows)
+        return self.encoder.item_indices(next_rows), own_batch(self.encoder, past, next_rows)
 
 
 def _with_scored(windows: Windows, scored: Mask) -> Windows:

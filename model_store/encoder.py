@@ -24,6 +24,7 @@ from model_store.features.groups import DEFAULT_GROUPS
 from model_store.features.seen import TYPES, learned_of
 from model_store.features.statistics import EncoderStatistics, statistics_of
 from model_store.features.table import CODES, Feature, features_named, features_of
+from model_store.kernels.lookup import Table
 from model_store.kernels.rows import kernel_rows
 from model_store.lookback import Lookback, lookback_in_windows
 from model_store.vocabulary import Lookup, vocabulary_of
@@ -193,6 +194,11 @@ class Encoder:
     def item_indices(self, rows: Rows) -> npt.NDArray[np.int32]:
         """Return the item index of each row, 0 where the item is unknown or absent."""
         return self.indices_of_items(row_items(rows))
+
+    @property
+    def item_table(self) -> Table:
+        """Where kernels find an item's index by its fingerprint."""
+        return self._items.table
 
     def indices_of_items(self, items: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
         """Return the index of each item's fingerprint, in their shape, 0 where it is unknown or absent."""

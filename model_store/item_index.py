@@ -18,9 +18,11 @@ import numpy.typing as npt
 
 from model_store.errors import FileAbsentError, FileCorruptError
 from model_store.index_tuning import sampled_queries, tuned_index
-from model_store.top_k import best_columns, in_order
+from model_store.kernels.vectors import fill_best
+from model_store.top_k import best_columns
 
 Floats = npt.NDArray[np.float32]
+Items = npt.NDArray[np.int64]
 Found = tuple[npt.NDArray[np.int64], Floats]
 
 INDEX_FILE: Final = "items.faiss"
@@ -56,12 +58,13 @@ class ItemIndex(Protocol):
     def description(self) -> IndexDescription:
         """What the index is, and the recall that was measured when it was built."""
 
-    def search(self, queries: Floats, k: int) -> Found:
-        """Return the ``k`` best items and their inner products for each of ``queries``.
+    def search(self, queries: Floats, k: int, skipped: Items | None = None) -> Found:
+        """Return the ``k`` best items and their inner products for each of ``queries``, without ``skipped``.
 
         ``queries`` is float32[batch, dimensions]. The indices are int64[batch, k'] and the scores
         float32[batch, k'], best first and by index where scores are equal; k' is ``k``, or the
-        catalogue's size where that is smaller, even 0.
+        catalogue's size where that is smaller, even 0. ``skipped`` int64[batch, any] are items that shall
+        not be found, 0 for none; where fewer than k' others are left, the last are 0 with -inf.
         """
 
 
@@ -73,7 +76,7 @@ class ExactIndex:
         self._vectors = item_vectors
         self.description = IndexDescription("exact", len(item_vectors) - 1, 0, 0, 1.0, 0, "")
 
-    def search(self, queries: Floats, k: int) -> Found:
+    def search(self, queries: Floats, k: int, skipped: Items | None = None) -> Found:
         """Return the exact answer; see `ItemIndex.search`. The work is done in slices of bounded memory."""
         items = len(self._vectors)
         k = min(k, items - 1)
@@ -91,7 +94,10 @@ class ExactIndex:
             filled[:, 0] = -np.inf
             filled[:, items:] = -np.inf
             place = slice(start, start + rows)
+            if skipped is not None:
+                np.put_along_axis(filled, skipped[place], -np.inf, axis=1)
             indices[place], best[place] = best_columns(filled, k, group)
+        indices[best == -np.inf] = 0
         return indices, best
 
 
@@ -101,10 +107,9 @@ class ApproximateIndex:
     def __init__(self, index: faiss.IndexIVFFlat, description: IndexDescription) -> None:
         """Take a trained index whose ids are the items' rows."""
         self._index = index
-        self._index.nprobe = description.probes
         self.description = description
 
-    def search(self, queries: Floats, k: int) -> Found:
+    def search(self, queries: Floats, k: int, skipped: Items | None = None) -> Found:
         """Return the approximate answer; see `ItemIndex.search`.
 
         A query's answer does not depend on the queries beside it. Where the probed lists hold fewer than
@@ -112,12 +117,21 @@ class ApproximateIndex:
         """
         k = min(k, self.description.items)
         queries = np.ascontiguousarray(queries, np.float32)
-        scores, indices = self._index.search(queries, k)
-        short = np.flatnonzero(indices[:, -1] < 0)
+        skipped = np.zeros((len(queries), 0), np.int64) if skipped is None else skipped
+        found = np.zeros((len(queries), k), np.int64), np.full((len(queries), k), -np.inf, np.float32)
+        self._search(queries, skipped, found, self.description.probes)
+        short = np.flatnonzero(found[0][:, -1] == 0) if k else np.empty(0, np.int64)
         if len(short):
-            everywhere = faiss.SearchParametersIVF(nprobe=self.description.lists)  # type: ignore[call-arg]
-            scores[short], indices[short] = self._index.search(queries[short], k, params=everywhere)
-        return in_order(indices, scores)
+            again = np.zeros((len(short), k), np.int64), np.full((len(short), k), -np.inf, np.float32)
+            self._search(queries[short], skipped[short], again, self.description.lists)
+            found[0][short], found[1][short] = again
+        return found
+
+    def _search(self, queries: Floats, skipped: Items, found: Found, probes: int) -> None:
+        depth = min(found[0].shape[1] + skipped.shape[1], self.description.items)
+        asked = faiss.SearchParametersIVF(nprobe=probes)  # type: ignore[call-arg]
+        scores, indices = self._index.search(queries, depth, params=asked)
+        fill_best(indices, scores, skipped, *found)
 
     def save(self, directory: Path) -> None:
         """Write the faiss file into ``directory``."""

@@ -45,9 +45,9 @@ class OwnBatch(NamedTuple):
         )
 
 
-def own_batch(encoder: Encoder, rows: Rows, lookback: Lookback, following: Rows) -> OwnBatch:
-    """Return the own items of ``rows`` [Q] with their ``lookback``; ``following`` [Q] are the next events."""
-    own = own_items(rows, lookback)
+def own_batch(encoder: Encoder, lookback: Lookback, following: Rows) -> OwnBatch:
+    """Return the own items of the Q events of ``lookback``; ``following`` [Q] are the next events."""
+    own = own_items(lookback).narrowed()
     present = own.items != 0
     return OwnBatch(
         indices=encoder.indices_of_items(own.items),

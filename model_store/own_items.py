@@ -15,13 +15,14 @@ from "Get To The Point" (See et al. 2017, arXiv:1704.04368), and for sessions fr
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from model_store.kernels.own_items import fill_own_items, fill_own_logits
+from model_store.kernels.rows import kernel_rows
 from model_store.lookback import Lookback
-from model_store.windows import Rows, row_items, row_times_ms, session_starts
 from producers.events import EVENT_TYPES
 
 OWN_EVENTS: Final = 20
@@ -32,7 +33,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class OwnItems(NamedTuple):
-    """The distinct items of B windows, each at the rank of its newest event; all are [B, M].
+    """The distinct items of B windows, each at the rank of its newest event; all are [B, `OWN_EVENTS`].
 
     ``items`` uint64 are fingerprints, 0 behind a window's last one. ``log_count`` float32 is the log of
     how often the item stands there, ``same_session`` float32 is 1 where no session began since its newest
@@ -50,43 +51,28 @@ class OwnItems(NamedTuple):
             self.items[chosen], self.log_count[chosen], self.same_session[chosen], self.event_type[chosen]
         )
 
+    def narrowed(self) -> OwnItems:
+        """Return the same without the last places where no window has an item; one stays at least."""
+        most = max(int((self.items != 0).sum(axis=1).max(initial=0)), 1)
+        return OwnItems(
+            self.items[:, :most],
+            self.log_count[:, :most],
+            self.same_session[:, :most],
+            self.event_type[:, :most],
+        )
 
-def own_items(rows: Rows, lookback: Lookback) -> OwnItems:
-    """Return the items of ``rows`` [B] and of the last `OWN_EVENTS` - 1 in their ``lookback`` [B, L]."""
-    depth = min(lookback.rows.shape[1], OWN_EVENTS - 1)
-    present = lookback.present[:, :depth]
-    depth = int(present.sum(axis=1).max(initial=0))
-    past = lookback.rows[:, :depth]
-    items = _newest_first(row_items(rows), row_items(past))  # [B, depth + 1]
-    items[:, 1:][~present[:, :depth]] = 0
-    equal = items[:, :, None] == items[:, None, :]  # [B, depth + 1, depth + 1]
-    earlier = np.tri(depth + 1, k=-1, dtype=np.bool_)
-    newest = (items != 0) & ~(equal & earlier).any(axis=2)
-    together = np.ones(items.shape, np.float32)
-    if depth:
-        times_ms = _newest_first(row_times_ms(rows), row_times_ms(past))
-        sessions = _newest_first(rows["session"], past["session"])
-        begins = session_starts(times_ms[:, :-1], sessions[:, :-1], times_ms[:, 1:], sessions[:, 1:])
-        together[:, 1:] = np.cumsum(begins, axis=1) == 0
-    rank = np.cumsum(newest, axis=1) - 1
-    row, place = np.nonzero(newest)
-    at = (row, rank[row, place])
-    shape = (len(rows), max(int(rank[:, -1].max(initial=0)) + 1, 1))
+
+def own_items(lookback: Lookback) -> OwnItems:
+    """Return the items of the events [B] of ``lookback`` and of the last `OWN_EVENTS` - 1 before each."""
+    shape = (len(lookback.index), OWN_EVENTS)
     own = OwnItems(
         np.zeros(shape, np.uint64),
         np.zeros(shape, np.float32),
         np.zeros(shape, np.float32),
         np.zeros(shape, np.int32),
     )
-    own.items[at] = items[row, place]
-    own.log_count[at] = np.log(equal[row, place].sum(axis=1))
-    own.same_session[at] = together[row, place]
-    own.event_type[at] = _newest_first(rows["event_type"], past["event_type"])[row, place]
+    fill_own_items(kernel_rows(lookback.source), lookback.index, lookback.length, *own)
     return own
-
-
-def _newest_first(now: npt.NDArray[Any], before: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.concatenate([now[:, None], before], axis=1)
 
 
 def own_ranks(places: int) -> npt.NDArray[np.int64]:
@@ -96,26 +82,6 @@ def own_ranks(places: int) -> npt.NDArray[np.int64]:
 
 def own_logits(outputs: Floats, own: OwnItems) -> Floats:
     """Return the logits [B, M] of ``own`` from ``outputs`` [B, OWN_OUTPUTS]; -inf where no item stands."""
-    logits = outputs[:, own_ranks(own.items.shape[1])]
-    logits += outputs[:, OWN_RANKS, None] * own.log_count
-    logits += outputs[:, OWN_RANKS + 1, None] * own.same_session
-    logits += np.take_along_axis(outputs, OWN_RANKS + 2 + own.event_type, axis=1)
-    logits[own.items == 0] = -np.inf
+    logits = np.empty(own.items.shape, np.float32)
+    fill_own_logits(np.ascontiguousarray(outputs), *own, OWN_RANKS, logits)
     return logits
-
-
-def merged(
-    found: npt.NDArray[np.int64], scores: Floats, own: npt.NDArray[np.int64], own_scores: Floats, k: int
-) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Return the ``k`` best of the catalogue's best items and of a window's own, and their scores, [B, k'].
-
-    ``found`` and ``scores`` [B, K] are the catalogue's ``k`` + M best, or all if it holds fewer; ``own`` and
-    ``own_scores`` [B, M] the own items with their whole logits, 0 and -inf where there is none. At most M of
-    the found ones are own items, so no other item can be among the ``k`` best. Of equal ones the catalogue's
-    stand first. Where fewer are left than k', the last are 0 with -inf.
-    """
-    repeated = (found[:, :, None] == own[:, None, :]).any(axis=2)
-    items = np.concatenate([np.where(repeated, 0, found), own], axis=1)
-    totals = np.concatenate([np.where(repeated, np.float32(-np.inf), scores), own_scores], axis=1)
-    order = np.argsort(-totals, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(items, order, axis=1), np.take_along_axis(totals, order, axis=1)

@@ -23,7 +23,8 @@ from model_store.encoder import ENCODER_FILE, Encoder, Inputs
 from model_store.errors import FileCorruptError
 from model_store.item_index import ItemIndex, load_item_index
 from model_store.kernels.text import json_strings
-from model_store.own_items import OWN_EVENTS, OWN_RANKS, OwnItems, merged, own_logits, own_ranks
+from model_store.own_items import OWN_EVENTS, OwnItems
+from model_store.ranking import ItemRanking
 from model_store.recurrent_body import RecurrentBody
 from model_store.served_heads import Heads, served_heads
 from model_store.session_purchase import SessionPurchase, feature_count
@@ -31,7 +32,6 @@ from model_store.specification import (
     ENSEMBLE_FILE,
     KERAS_FILE,
     NETWORK_FILE,
-    OWN_OFFSETS,
     NetworkSpecification,
     Weights,
     load_specification,
@@ -87,10 +87,8 @@ class ServedModel:
         self._companion = companion
         if churn is not None:
             encoder.tell_visits()
-        self._item_scale = np.float32(specification.item_logit_scale)
-        self._item_vectors = weights["item_vectors"]
         self._heads = served_heads(specification, weights)
-        self._own_offsets = weights.get(OWN_OFFSETS, np.zeros(OWN_RANKS, np.float32))
+        self._ranking = ItemRanking(specification, weights, encoder, index)
         self.item_fingerprints = np.array([item_fingerprint(item) for item in encoder.items], np.uint64)
         self.item_fingerprints[0] = 0
         self.known_items = frozenset(encoder.items) if specification.own_items else None
@@ -166,9 +164,7 @@ class ServedModel:
         float32[batch, k'], are the cosine times the model's scale. k' is smaller than ``k`` only where
         the catalogue is.
         """
-        indices, cosines = self.index.search(query, k)
-        cosines *= self._item_scale
-        return indices, cosines
+        return self._ranking.of_catalogue(query, k)
 
     @property
     def lookback_events(self) -> int:
@@ -189,10 +185,7 @@ class ServedModel:
             raise ValueError("this model ranks no items")
         if heads.own is None or own is None:
             return self.next_items(heads.query, k)
-        # a depth that does not hang on the windows beside it, which no answer may do
-        found, scores = self.next_items(heads.query, k + OWN_EVENTS)
-        identity, logits = self._own_logits(heads.query, heads.own, own)
-        return merged(found, scores, identity, logits, k)
+        return self._ranking.with_own(heads.query, heads.own, own, k)
 
     def logits_of(self, heads: Heads, own: OwnItems, items: npt.NDArray[np.int64]) -> Floats:
         """Return the logits [batch, C] of ``items`` [batch, C], named as `ranked_items` names them.
@@ -202,27 +195,7 @@ class ServedModel:
         """
         if heads.query is None:
             raise ValueError("this model ranks no items")
-        vectors = self._item_vectors[np.maximum(items, 0)]
-        logits: Floats = self._item_scale * np.einsum("bd,bcd->bc", heads.query, vectors)
-        logits[items <= 0] = -2 * self._item_scale
-        if heads.own is not None:
-            identity, totals = self._own_logits(heads.query, heads.own, own)
-            same = (items[:, :, None] == identity[:, None, :]) & (items != 0)[:, :, None]
-            place = np.take_along_axis(totals, same.argmax(axis=2), axis=1)
-            logits = np.where(same.any(axis=2), place, logits)
-        return logits
-
-    def _own_logits(
-        self, query: Floats, outputs: Floats, own: OwnItems
-    ) -> tuple[npt.NDArray[np.int64], Floats]:
-        """Return the names of the own items, as `ranked_items` says, and their whole logits, [batch, M]."""
-        logits = own_logits(outputs, own)
-        index = self.encoder.indices_of_items(own.items).astype(np.int64)
-        row, place = np.nonzero(index)
-        cosine = np.einsum("nd,nd->n", query[row], self._item_vectors[index[row, place]])
-        logits[row, place] = np.logaddexp(self._item_scale * cosine, logits[row, place])
-        logits += self._own_offsets[own_ranks(logits.shape[1])]
-        return np.where(index > 0, index, -own.items.astype(np.int64)), logits
+        return self._ranking.logits_of(heads.query, heads.own, own, items)
 
 
 def load_served_model(store: ModelStore, name: str, version: str, *, exact: bool = False) -> ServedModel:

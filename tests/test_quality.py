@@ -28,7 +28,7 @@ def rank_in_whole_windows(model: ServedModel, line: list[str], place: int, table
     heads = model.heads(states_of_windows(model, [window]), last)
     assert heads.query is not None
     assert heads.own is not None
-    own = own_logits(heads.own, own_items(*lookback_of_windows([window])))[0]
+    own = own_logits(heads.own, own_items(lookback_of_windows([window])[1]))[0]
     newest_first = list(dict.fromkeys(reversed(line[: place + 1])))
     logits = dict(
         zip(model.encoder.items, (14.0 * model._item_vectors @ heads.query[0]).tolist(), strict=True)

@@ -128,6 +128,35 @@ def test_an_answer_does_not_depend_on_the_queries_beside_it(
     np.testing.assert_allclose(alone, together, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["exact", "approximate"])
+def test_skipped_items_are_not_found_and_the_next_ones_take_their_places(
+    kind: str, large: Floats, approximate: ApproximateIndex
+) -> None:
+    index = ExactIndex(large) if kind == "exact" else approximate
+    queries = large[100:130]
+    best, scores = index.search(queries, 15)
+    skipped = np.zeros((30, 6), np.int64)
+    skipped[::2, 1:] = best[::2, [0, 2, 3, 7, 9]]
+    found, found_scores = index.search(queries, 10, skipped)
+    left = [
+        [(item, score) for item, score in zip(items, of_items, strict=True) if item not in without][:10]
+        for items, of_items, without in zip(best.tolist(), scores.tolist(), skipped.tolist(), strict=True)
+    ]
+    assert found.tolist() == [[item for item, _ in row] for row in left]
+    np.testing.assert_allclose(found_scores, [[score for _, score in row] for row in left], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["exact", "approximate"])
+def test_where_all_but_a_few_items_are_skipped_the_places_behind_them_stay_empty(
+    kind: str, large: Floats, approximate: ApproximateIndex
+) -> None:
+    index = ExactIndex(large) if kind == "exact" else approximate
+    skipped = np.arange(3, 12_001)[None]
+    found, scores = index.search(large[:1] + large[1:2], 4, skipped)
+    assert sorted(found[0].tolist()) == [0, 0, 1, 2]
+    assert np.isinf(scores[0]).tolist() == [False, False, True, True]
+
+
 def test_the_models_own_queries_are_measured_too(large: Floats) -> None:
     description = build_item_index(large, queries=large[1:2_000]).description
     assert description.query_source == "the model's queries and noisy item vectors"

@@ -6,9 +6,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model_store.kernels.own_items import merge_own
 from model_store.lookback import lookback_of_windows
 from model_store.own_batch import OwnBatch, mixed_losses, own_batch_logits
-from model_store.own_items import OWN_EVENTS, OWN_OUTPUTS, OWN_RANKS, merged, own_items, own_logits
+from model_store.own_items import OWN_EVENTS, OWN_OUTPUTS, OWN_RANKS, own_items, own_logits
 from model_store.windows import item_fingerprint, pack_row
 from producers.events import EVENT_TYPES, Event, EventType
 
@@ -42,7 +43,7 @@ def test_own_items_are_the_distinct_ones_newest_first(
     made: list[list[tuple[str | None, EventType, int]]],
 ) -> None:
     windows = [window_of(one) for one in made]
-    own = own_items(*lookback_of_windows([b"".join(map(pack_row, window)) for window in windows]))
+    own = own_items(lookback_of_windows([b"".join(map(pack_row, window)) for window in windows])[1])
     for row, window in enumerate(windows):
         read = window[-OWN_EVENTS:][::-1]
         items = [one.item_id for one in read]
@@ -61,7 +62,7 @@ def test_own_items_are_the_distinct_ones_newest_first(
 def test_a_logit_follows_its_equation_and_tensorflow_says_the_same() -> None:
     window = window_of([(item, EVENT_TYPES[at % 6], HOUR_MS) for at, item in enumerate("abcabdefghijkla")])
     packed = [b"".join(map(pack_row, window)), b"".join(map(pack_row, window[:2]))]
-    own = own_items(*lookback_of_windows(packed))
+    own = own_items(lookback_of_windows(packed)[1])
     outputs = np.random.default_rng(0).normal(size=(2, OWN_OUTPUTS)).astype(np.float32)
     logits = own_logits(outputs, own)
     # "a" is the newest item and stands there three times; "c", the last of 12, reads the last rank's output
@@ -92,25 +93,27 @@ def test_merging_the_catalogues_best_equals_ranking_everything(
     catalogue: int, unknown: int, k: int, seed: int
 ) -> None:
     random = np.random.default_rng(seed)
-    scores = random.permutation(catalogue).astype(np.float32)
+    totals = dict(enumerate(random.normal(0, 5, catalogue).astype(np.float32).tolist(), 1))
     own = random.permutation(np.append(np.arange(1, catalogue + 1), -np.arange(1, unknown + 1)))[:6]
-    own_only = random.normal(0, 5, len(own)).astype(np.float32)
-    totals = {item: float(scores[item - 1]) for item in range(1, catalogue + 1)}
-    for item, logit in zip(own.tolist(), own_only.tolist(), strict=True):
-        totals[item] = float(np.logaddexp(totals.get(item, -np.inf), logit)) + random.normal(0, 5)
-    best = np.argsort(-scores)[: k + len(own) + 1]
+    others = sorted(totals.keys() - set(own.tolist()), key=lambda item: -totals[item])
+    totals |= dict(zip(own.tolist(), random.normal(0, 5, len(own)).astype(np.float32).tolist(), strict=True))
+    found, scores = np.zeros((1, k), np.int64), np.full((1, k), -np.inf, np.float32)
+    for place, item in enumerate(others[:k]):
+        found[0, place], scores[0, place] = item, totals[item]
+    names = np.append(own, [0, 0])[None]
+    logits = np.append([totals[item] for item in own.tolist()], [-np.inf, -np.inf]).astype(np.float32)[None]
 
-    found, values = merged(
-        (best + 1)[None],
-        scores[best][None],
-        np.append(own, 0)[None],
-        np.append([totals[item] for item in own.tolist()], -np.inf).astype(np.float32)[None],
-        k,
-    )
+    merge_own(names, logits, found, scores)
 
     wanted = sorted(totals, key=lambda item: -totals[item])[:k]
     assert [item for item in found[0].tolist() if item] == wanted
-    np.testing.assert_allclose(values[0][found[0] != 0], [totals[item] for item in wanted], rtol=1e-5)
+    assert scores[0][found[0] != 0].tolist() == [totals[item] for item in wanted]
+
+
+def test_of_equal_ones_the_catalogues_stand_first_and_then_the_newer_own_one() -> None:
+    found, scores = np.array([[3, 4, 0]]), np.array([[2.0, 1.0, -np.inf]], np.float32)
+    merge_own(np.array([[7, -8]]), np.array([[2.0, 2.0]], np.float32), found, scores)
+    assert found.tolist() == [[3, 7, -8]]
 
 
 def test_the_loss_is_that_of_the_mixture_and_hides_what_the_catalogue_cannot_reach() -> None:

@@ -98,7 +98,7 @@ def predicted(model: ServedModel, ruling: Ruling) -> SeenPrediction:
     assert heads.hazard is not None
     assert heads.query is not None
     assert model.survival is not None
-    own = own_items(*lookback_of_windows([packed]))
+    own = own_items(lookback_of_windows([packed])[1])
     names = {item_fingerprint(one.item_id): one.item_id for one in ruling.window if one.item_id is not None}
     indices, scores = model.ranked_items(heads, own, 4)
     event = ruling.window[ruling.place]
