@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import logging
 import socket
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import faust
+import uvloop
 from faust.types import TP, EventT
 from threadpoolctl import threadpool_limits
 
@@ -57,7 +60,7 @@ class StreamerApp(faust.App):
         self.security_settings = aiokafka_security(config.kafka_security)
         self.consumer_settings = consumer_settings(config)
         self.tally = Tally()
-        self.profile = Profile()
+        self.profile = Profile(measuring=config.profile)
         self._pipeline: Pipeline | None = None
         self._told_why = False
         self._topic_id = events_topic_id
@@ -155,7 +158,9 @@ class StreamerApp(faust.App):
 
     async def _connect(self) -> Pipeline:
         config = self.config
-        rendering = RenderingSettings(config.next_items_count, config.churn_alert_level)
+        rendering = RenderingSettings(
+            config.next_items_count, config.churn_alert_level, config.next_items_purchased
+        )
         scoring = ScoringSettings(config.allowed_lateness_ms, rendering)
         scorer = Scorer(self._model, scoring, config.max_batch_events, _now_ms, self.profile)
         self.add_context(closing(scorer))
@@ -242,9 +247,11 @@ def run_worker(config: WorkerConfig) -> None:
     Else the code is `streamer.exits.exit_code` of the reason. Raises `StreamerError` when it cannot start.
     """
     _log_to_stderr(config.log_level)
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     app = build_app(config)
     # More threads only fight for the cores that Kafka, Redis and the event loop need.
     threadpool_limits(limits=1)
+    _keep_out_of_collections()
     worker = faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
     worker.spinner = None  # standard output is the profile's
     try:
@@ -274,6 +281,12 @@ def _log_to_stderr(level: str) -> None:
     quiet = logging.DEBUG if level == "DEBUG" else logging.WARNING
     logging.basicConfig(level=quiet, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("streamer").setLevel(level)
+
+
+def _keep_out_of_collections() -> None:
+    """Spare Python's garbage collector the libraries and the model, which live as long as the worker."""
+    gc.collect()
+    gc.freeze()
 
 
 def _ack(event: EventT[Any]) -> None:
