@@ -1,8 +1,8 @@
 """One connection to a Redis server, on which many requests wait for their answers at once.
 
-redis-py makes the connection (address, TLS, password, database) and hands it over. Its own calls cost some
-150 us of CPU each, most of it around a pool, retries and timers that a worker has no use for: it takes turns
-with nobody, and its pipeline tries again by itself.
+redis-py makes the connection (address, TLS, password, database) and hands it over. Its own calls spend most
+of their CPU on a pool, retries and timers that a worker has no use for: nobody else takes turns with it, and
+its pipeline tries again by itself.
 """
 
 from __future__ import annotations
