@@ -108,6 +108,11 @@ class Settings(TopicNames):
     next_items_search: str = _setting(
         "index", "how next items are found: by the model's index, or all compared", choices=("index", "exact")
     )
+    next_items_exclude: str = _setting(
+        "nothing",
+        "items that are no next items: those bought in the last 20 events of the user's window, or none",
+        choices=("nothing", "purchased"),
+    )
     churn_alert_level: float = _setting(0.8, "churn probability that is worth an alert", least=0.0, most=1.0)
     allowed_lateness_ms: int = _setting(
         DAY_MS, "how much older than the user's newest event an event may be", unit="ms", least=0

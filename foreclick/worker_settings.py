@@ -32,6 +32,7 @@ def worker_config(settings: Settings, kafka_security: Mapping[str, str], *, prof
         allowed_lateness_ms=settings.allowed_lateness_ms,
         next_items_count=settings.next_items_count,
         exact_search=settings.next_items_search == "exact",
+        exclude_purchased=settings.next_items_exclude == "purchased",
         churn_alert_level=settings.churn_alert_level,
         reload_interval_ms=settings.reload_interval_ms,
         max_batch_events=settings.max_batch_events,

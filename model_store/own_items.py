@@ -23,10 +23,11 @@ import numpy.typing as npt
 from model_store.kernels.own_items import fill_own_items, fill_own_logits
 from model_store.kernels.rows import kernel_rows
 from model_store.lookback import Lookback
-from producers.events import EVENT_TYPES
+from producers.events import EVENT_TYPES, EventType
 
 OWN_EVENTS: Final = 20
 OWN_RANKS: Final = 8
+_PURCHASE: Final = EVENT_TYPES.index(EventType.PURCHASE)
 OWN_OUTPUTS: Final = OWN_RANKS + 2 + len(EVENT_TYPES)
 
 Floats = npt.NDArray[np.float32]
@@ -37,18 +38,24 @@ class OwnItems(NamedTuple):
 
     ``items`` uint64 are fingerprints, 0 behind a window's last one. ``log_count`` float32 is the log of
     how often the item stands there, ``same_session`` float32 is 1 where no session began since its newest
-    event, and ``event_type`` int32 is that event's type.
+    event, ``event_type`` int32 is that event's type, and ``purchased`` tells whether a purchase of the item
+    stands there.
     """
 
     items: npt.NDArray[np.uint64]
     log_count: Floats
     same_session: Floats
     event_type: npt.NDArray[np.int32]
+    purchased: npt.NDArray[np.bool_]
 
     def take(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> OwnItems:
         """Return the windows at ``chosen``."""
         return OwnItems(
-            self.items[chosen], self.log_count[chosen], self.same_session[chosen], self.event_type[chosen]
+            self.items[chosen],
+            self.log_count[chosen],
+            self.same_session[chosen],
+            self.event_type[chosen],
+            self.purchased[chosen],
         )
 
     def narrowed(self) -> OwnItems:
@@ -59,6 +66,7 @@ class OwnItems(NamedTuple):
             self.log_count[:, :most],
             self.same_session[:, :most],
             self.event_type[:, :most],
+            self.purchased[:, :most],
         )
 
 
@@ -70,8 +78,9 @@ def own_items(lookback: Lookback) -> OwnItems:
         np.zeros(shape, np.float32),
         np.zeros(shape, np.float32),
         np.zeros(shape, np.int32),
+        np.zeros(shape, np.bool_),
     )
-    fill_own_items(kernel_rows(lookback.source), lookback.index, lookback.length, *own)
+    fill_own_items(kernel_rows(lookback.source), lookback.index, lookback.length, *own, _PURCHASE)
     return own
 
 
@@ -83,5 +92,5 @@ def own_ranks(places: int) -> npt.NDArray[np.int64]:
 def own_logits(outputs: Floats, own: OwnItems) -> Floats:
     """Return the logits [B, M] of ``own`` from ``outputs`` [B, OWN_OUTPUTS]; -inf where no item stands."""
     logits = np.empty(own.items.shape, np.float32)
-    fill_own_logits(np.ascontiguousarray(outputs), *own, OWN_RANKS, logits)
+    fill_own_logits(np.ascontiguousarray(outputs), *own[:4], OWN_RANKS, logits)
     return logits

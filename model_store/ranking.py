@@ -37,13 +37,23 @@ class ItemRanking:
         cosines *= self._scale
         return indices, cosines
 
-    def with_own(self, query: Floats, outputs: Floats, own: OwnItems, k: int) -> tuple[Ints, Floats]:
+    def without_purchased(self, query: Floats, own: OwnItems, k: int) -> tuple[Ints, Floats]:
+        """Return `of_catalogue` without the items whose purchase stands in the windows of ``own``."""
+        indices = self._encoder.indices_of_items(own.items).astype(np.int64)
+        return self.of_catalogue(query, k, indices * own.purchased)
+
+    def with_own(
+        self, query: Floats, outputs: Floats, own: OwnItems, k: int, *, exclude_purchased: bool = False
+    ) -> tuple[Ints, Floats]:
         """Return the ``k`` best of the catalogue and of the windows' ``own`` items, and their logits, [B, k].
 
         They are named as `ServedModel.ranked_items` says. An own item is left out of the search, so that
-        the k others that it finds are enough, whatever the own ones come to.
+        the k others that it finds are enough, whatever the own ones come to. With
+        ``exclude_purchased`` those are left out whose purchase stands in the window.
         """
         names, logits = self._own(query, outputs, own)
+        if exclude_purchased:
+            logits[own.purchased] = -np.inf
         found, scores = np.zeros((len(query), k), np.int64), np.full((len(query), k), -np.inf, np.float32)
         indices, of_catalogue = self.of_catalogue(query, k, np.maximum(names, 0))
         found[:, : indices.shape[1]], scores[:, : indices.shape[1]] = indices, of_catalogue

@@ -173,19 +173,22 @@ class ServedModel:
         return max(self.encoder.lookback_events, own)
 
     def ranked_items(
-        self, heads: Heads, own: OwnItems | None, k: int
+        self, heads: Heads, own: OwnItems | None, k: int, *, exclude_purchased: bool = False
     ) -> tuple[npt.NDArray[np.int64], Floats]:
         """Return the ``k`` best next items behind each event and their logits, best first.
 
-        ``own`` are the items of each event's window. An item that the vocabulary knows has its index of
-        `Encoder.items`; an own one that it does not know, the negative of its fingerprint. Where there
-        are fewer than k' items, the last are 0 with the logit -inf. Raises ValueError without a query.
+        ``own`` are the items of each event's window; with ``exclude_purchased``, those whose purchase stands
+        there are left out. An item that the vocabulary knows has its index of `Encoder.items`; an own one
+        that it does not know, the negative of its fingerprint. Where there are fewer than k' items, the last
+        are 0 with the logit -inf. Raises ValueError without a query.
         """
         if heads.query is None:
             raise ValueError("this model ranks no items")
-        if heads.own is None or own is None:
+        if heads.own is not None and own is not None:
+            return self._ranking.with_own(heads.query, heads.own, own, k, exclude_purchased=exclude_purchased)
+        if own is None or not exclude_purchased:
             return self.next_items(heads.query, k)
-        return self._ranking.with_own(heads.query, heads.own, own, k)
+        return self._ranking.without_purchased(heads.query, own, k)
 
     def logits_of(self, heads: Heads, own: OwnItems, items: npt.NDArray[np.int64]) -> Floats:
         """Return the logits [batch, C] of ``items`` [batch, C], named as `ranked_items` names them.

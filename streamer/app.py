@@ -159,7 +159,7 @@ class StreamerApp(faust.App):
     async def _connect(self) -> Pipeline:
         config = self.config
         rendering = RenderingSettings(
-            config.next_items_count, config.churn_alert_level, config.next_items_purchased
+            config.next_items_count, config.churn_alert_level, config.exclude_purchased
         )
         scoring = ScoringSettings(config.allowed_lateness_ms, rendering)
         scorer = Scorer(self._model, scoring, config.max_batch_events, _now_ms, self.profile)

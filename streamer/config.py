@@ -32,6 +32,7 @@ class WorkerConfig(TopicNames):
     allowed_lateness_ms: int
     next_items_count: int
     exact_search: bool
+    exclude_purchased: bool
     churn_alert_level: float
     reload_interval_ms: int
     max_batch_events: int

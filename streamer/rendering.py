@@ -28,10 +28,14 @@ _NO_TEXTS = texts_of([])
 
 @dataclass(frozen=True)
 class RenderingSettings:
-    """How many next items a prediction names, and the churn probability that raises an alert."""
+    """How many next items a prediction names, and the churn probability that raises an alert.
+
+    With ``exclude_purchased``, items whose purchase stands in the window are not named.
+    """
 
     next_items_count: int
     churn_alert_level: float
+    exclude_purchased: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,20 +79,22 @@ def predict(
     return Outputs(heads.next_action, churn, alerts_ms, heads, purchases)
 
 
-def find_next_items(model: ServedModel, steps: Steps, heads: Heads | None, count: int) -> NextItems | None:
-    """Return the ``count`` best next items behind each step, best first; None without a query or a count."""
-    if heads is None or heads.query is None or count == 0:
+def find_next_items(
+    model: ServedModel, steps: Steps, heads: Heads | None, settings: RenderingSettings
+) -> NextItems | None:
+    """Return the best next items behind each step, best first; None without a query or a count."""
+    if heads is None or heads.query is None or settings.next_items_count == 0:
         return None
-    return NextItems(*model.ranked_items(heads, _own_items(model, steps), count))
+    exclude = settings.exclude_purchased
+    own = _own_items(model, steps) if model.specification.own_items or exclude else None
+    return NextItems(*model.ranked_items(heads, own, settings.next_items_count, exclude_purchased=exclude))
 
 
-def _own_items(model: ServedModel, steps: Steps) -> OwnItems | None:
+def _own_items(model: ServedModel, steps: Steps) -> OwnItems:
     """Return the items of the steps' windows, without those whose ids nobody knows any more.
 
     An item that an earlier model's vocabulary held and this one's lacks has no name beside the window.
     """
-    if not model.specification.own_items:
-        return None
     _, lookback = lookback_of_windows(steps.windows, OWN_EVENTS - 1)
     own = own_items(lookback)
     unknown = (model.encoder.indices_of_items(own.items) == 0) & (own.items != 0)

@@ -78,7 +78,7 @@ def score_group(
         states, inputs = _advance(model, steps)
         outputs = predict(model, steps, states, inputs, settings.rendering)
     with profile.measure("next items"):
-        next_items = find_next_items(model, steps, outputs.heads, settings.rendering.next_items_count)
+        next_items = find_next_items(model, steps, outputs.heads, settings.rendering)
     with profile.measure("predictions"):
         sources = [batch.source for batch, _ in group]
         source_of_step = np.repeat(np.arange(len(group)), [len(_span(plan)) for plan in plans])

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from model_store.encoder import Encoder
     from model_store.ensemble.followers import Followers
     from model_store.ensemble.neighbours import Neighbours
     from model_store.ensemble.sparse import Ints, ItemScores
@@ -56,7 +57,7 @@ def candidates(
 ) -> Candidates:
     """Return the candidates behind events: ``heads`` are each network's, ``own`` the windows' items."""
     indices = models[0].encoder.indices_of_items(own.items).astype(np.int64)
-    own_ids = np.where(indices > 0, indices, -own.items.astype(np.int64))
+    own_ids = own_names(models[0].encoder, own)
     session = np.where(own.same_session > 0, indices, 0)
     near = tables.neighbours.scores(session) if tables.neighbours else None
     follow = tables.followers.scores(session) if tables.followers else None
@@ -72,6 +73,12 @@ def candidates(
     features.append(np.log1p(tables.item_counts[np.maximum(items, 0)]) * (items > 0))
     features += _of_window(items, own_ids)
     return Candidates(items, np.stack(features, axis=2).astype(np.float32))
+
+
+def own_names(encoder: Encoder, own: OwnItems) -> Ints:
+    """Return the ``own`` items [B, M] as `ServedModel.ranked_items` names them, 0 for none."""
+    indices = encoder.indices_of_items(own.items).astype(np.int64)
+    return np.where(indices > 0, indices, -own.items.astype(np.int64))
 
 
 def _query(heads: Heads) -> Floats:

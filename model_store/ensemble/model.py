@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.encoder import Inputs
-from model_store.ensemble.candidates import Tables, candidates
+from model_store.ensemble.candidates import Tables, candidates, own_names
 from model_store.own_items import OwnItems
 from model_store.served_heads import Heads
 from model_store.serving import ServedModel
@@ -86,7 +86,7 @@ class EnsembleModel(ServedModel):
         )
 
     def ranked_items(
-        self, heads: Heads, own: OwnItems | None, k: int
+        self, heads: Heads, own: OwnItems | None, k: int, *, exclude_purchased: bool = False
     ) -> tuple[npt.NDArray[np.int64], Floats]:
         """Return the ``k`` best next items behind each event; see `ServedModel.ranked_items`.
 
@@ -104,11 +104,22 @@ class EnsembleModel(ServedModel):
             # einsum, not a matrix product: a row's sum must not depend on the rows beside it
             totals = np.einsum("bcf,f->bc", made.features, self._weights)
             totals[made.items == 0] = -np.inf
+            if exclude_purchased:
+                totals[self._bought(made.items, own.take(some))] = -np.inf
             best = np.lexsort((made.items, -totals), axis=1)[:, :k]
             width = best.shape[1]
             items[some, :width] = np.take_along_axis(made.items, best, axis=1)
             scores[some, :width] = np.take_along_axis(totals, best, axis=1)
+        items[scores == -np.inf] = 0
         return items, scores
+
+    def _bought(self, items: npt.NDArray[np.int64], own: OwnItems) -> npt.NDArray[np.bool_]:
+        """Tell which of ``items`` [B, C] have their purchase among the ``own`` items."""
+        names = own_names(self.encoder, own) * own.purchased
+        bought: npt.NDArray[np.bool_] = (
+            (items[:, :, None] == names[:, None, :]) & (items != 0)[:, :, None]
+        ).any(axis=2)
+        return bought
 
     def _parts(self, state: Floats) -> list[Floats]:
         ends = np.cumsum([member.state_units for member in self._members])

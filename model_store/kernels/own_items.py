@@ -26,11 +26,14 @@ def fill_own_items(
     log_count: Floats,
     same_session: Floats,
     event_type: npt.NDArray[np.int32],
+    purchased: npt.NDArray[np.bool_],
+    purchase: int,
 ) -> None:
     """Put the distinct items of B events' pasts, newest first, into ``items`` [B, M], of zeros, and so on.
 
     The events are those at ``index`` [B] of ``rows``, ``length`` [B] rows of each one's past right before it,
-    of which M - 1 at most are read. The others are what `model_store.own_items.OwnItems` says.
+    of which M - 1 at most are read; ``purchase`` is that type. The others are what
+    `model_store.own_items.OwnItems` says.
     """
     for event in range(len(index)):
         at, present, together = index[event], 0, True
@@ -50,6 +53,7 @@ def fill_own_items(
                 same_session[event, place] = together
                 event_type[event, place] = row["event_type"]
             log_count[event, place] += 1
+            purchased[event, place] |= row["event_type"] == purchase
         for place in range(present):
             log_count[event, place] = math.log(log_count[event, place])
 

@@ -57,6 +57,8 @@ def test_own_items_are_the_distinct_ones_newest_first(
             assert own.log_count[row, rank] == np.float32(np.log(items.count(item)))
             assert own.same_session[row, rank] == all(gap_ms <= HOUR_MS // 2 for gap_ms in gaps_ms)
             assert EVENT_TYPES[own.event_type[row, rank]] == read[place].event_type
+            bought = any(one.item_id == item and one.event_type == "purchase" for one in read)
+            assert own.purchased[row, rank] == bought
 
 
 def test_a_logit_follows_its_equation_and_tensorflow_says_the_same() -> None:

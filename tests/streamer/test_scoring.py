@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,7 +46,12 @@ class Shop:
         self.stored: dict[bytes, bytes] = {}
         self.scored: list[ScoredBatch] = []
 
-    def score(self, groups: list[list[list[Record]]], model: ServedModel = MODEL) -> Shop:
+    def score(
+        self,
+        groups: list[list[list[Record]]],
+        model: ServedModel = MODEL,
+        told: ScoringSettings = SCORING,
+    ) -> Shop:
         for group in groups:
             memory = PartitionMemory()
             work = []
@@ -54,7 +61,7 @@ class Shop:
                 for user in missing:
                     slots[user].state = unpack_state(self.stored.get(user))
                 work.append((decoded, slots))
-            for result in score_group(model, work, SCORING, START_MS, Profile()):
+            for result in score_group(model, work, told, START_MS, Profile()):
                 self.scored.append(result)
                 self.stored.update(result.states)
         return self
@@ -238,6 +245,20 @@ def test_a_state_that_is_partial_stays_so_and_its_predictions_say_it() -> None:
     assert [made["state"] for made in shop.predictions] == ["complete", "partial", "complete"]
     assert unpack_state(shop.stored[b"ann"]).partial
     assert not unpack_state(shop.stored[b"bob"]).partial
+
+
+@pytest.mark.parametrize("bought", ["item-3", "never seen"])
+def test_a_purchased_item_is_named_unless_it_is_excluded(bought: str) -> None:
+    first = msgspec.structs.replace(event("e0", item=bought), event_type="purchase")
+    records = [record(0, first), record(1, event("e1", at_ms=1, item="item-4"))]
+    rendering = RenderingSettings(len(MODEL.encoder.items) + 1, 0.8)
+    named, without = [], []
+    for exclude, listed in [(False, named), (True, without)]:
+        told = ScoringSettings(LATENESS_MS, replace(rendering, exclude_purchased=exclude))
+        made = Shop().score([[records]], told=told).predictions
+        listed += [[item["item_id"] for item in one["next_items"]] for one in made]
+    assert all(bought in items for items in named)
+    assert without == [[item for item in items if item != bought] for items in named]
 
 
 def test_a_search_without_an_item_and_unknown_items_are_scored() -> None:
