@@ -5,6 +5,7 @@ It runs as a program of its own, so that TensorFlow and the checker's memory sta
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ def worst(found: list[Integrity]) -> dict[str, Any]:
     return {
         "missing": sum(one.missing for one in found),
         "diverged": sum(one.diverged for one in found),
-        "parity_max_abs_diff": float(max((one.parity_max_abs_diff for one in found), default=float("nan"))),
+        "parity_max_abs_diff": float(np.max([one.parity_max_abs_diff for one in found])),
         "parity_compared": sum(one.compared for one in found),
         "equations_hold": all(all(one.equations.values()) for one in found),
     }
@@ -121,7 +122,7 @@ def check(checked: Checked) -> Integrity:
     return Integrity(
         missing=accounts.missing,
         diverged=accounts.diverged + _diverged_between_runs(checked.samples, sample),
-        parity_max_abs_diff=float(np.max([one.max_abs_diff for one in found if one.compared])),
+        parity_max_abs_diff=max([one.max_abs_diff for one in found if one.compared], key=_nan_first),
         compared=sum(one.compared for one in found),
         equations=accounts.equations,
     )
@@ -171,6 +172,10 @@ def _diverged_between_runs(samples: Path | None, sample: list[SeenPrediction]) -
     number = len(list(samples.glob("*.json")))
     (samples / f"{number:03}.json").write_bytes(msgspec.json.encode(sample))
     return len(diverged_ids([*before, *sample])) if before else 0
+
+
+def _nan_first(difference: float) -> float:
+    return math.inf if math.isnan(difference) else difference
 
 
 def _path(kind: type, value: Any) -> Any:

@@ -16,6 +16,10 @@ IDLE_LIMIT_S = 300.0  # a first run on a machine compiles what later ones find i
 _ID_STARTS = len(b'{"prediction_id":"')
 
 
+class TooFew(Exception):
+    """There were not enough predictions to time them."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """What the reader saw. The clock runs from ``counted_from`` distinct predictions on, for ``seconds``."""
@@ -45,13 +49,15 @@ def read_predictions(
     topic: str,
     wanted: int,
     *,
+    uncounted: int = 0,
     at_start: Callable[[], None] = nothing,
     while_idle: Callable[[], None] = nothing,
 ) -> Reading:
     """Read ``topic`` from its beginning until ``wanted`` distinct predictions are there.
 
-    The clock starts with the first fetch, whose records it leaves out; ``at_start`` is called then. Raises
-    TimeoutError when none comes for `IDLE_LIMIT_S`.
+    The clock starts with the first fetch that brings more than ``uncounted`` of them in all, and leaves its
+    records out; ``at_start`` is called then. Raises TimeoutError when none comes for `IDLE_LIMIT_S`, and
+    `TooFew`.
     """
     consumer = Consumer(
         {
@@ -75,7 +81,7 @@ def read_predictions(
                 records += len(fetched)
                 seen.update(prediction_id(message.value() or b"") for message in fetched)
                 last_s = now_s
-                if not first_s:
+                if not first_s and len(seen) > uncounted:
                     counted_from, first_s = len(seen), now_s
                     at_start()
             else:
@@ -84,7 +90,9 @@ def read_predictions(
                     raise TimeoutError(f"only {len(seen)} of {wanted} predictions came")
     finally:
         consumer.close()
-    return Reading(records, len(seen), counted_from, max(last_s - first_s, 1e-9))
+    if not first_s or len(seen) == counted_from:
+        raise TooFew(f"{wanted} predictions came at once, and nothing is left to time: give more events")
+    return Reading(records, len(seen), counted_from, last_s - first_s)
 
 
 def prediction_id(value: bytes) -> bytes:

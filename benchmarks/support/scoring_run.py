@@ -50,13 +50,15 @@ def run_workers(
     scratch: Path,
     workers: int = 1,
     *,
+    uncounted: int = 0,
     publish: Callable[[], None] | None = None,
     moment: Callable[[], None] = nothing,
 ) -> ScoringRun:
     """Score the first ``events`` of the events topic with fresh workers, into an emptied predictions topic.
 
     With ``publish`` the topic is empty at first. It is filled once all workers own partitions, while they are
-    held, so that several start on the backlog together. ``moment`` is called when the clock starts, and when
+    held, so that several start on the backlog together. The clock leaves the first ``uncounted`` predictions
+    out. ``moment`` is called when the clock starts, and when
     it stops.
     """
     empty_topic(settings.kafka, settings.predictions_topic, settings.partitions)
@@ -75,13 +77,14 @@ def run_workers(
             settings.kafka,
             settings.predictions_topic,
             events,
+            uncounted=uncounted,
             at_start=at_start,
             while_idle=lambda: _check(children),
         )
         spent_s = sum(child.cpu_s() for child in children) - sum(before_s)
         moment()
         rss_bytes = sum(child.rss_bytes() for child in children)
-    return ScoringRun(reading, spent_s * 1e6 / max(reading.counted, 1), rss_bytes)
+    return ScoringRun(reading, spent_s * 1e6 / reading.counted, rss_bytes)
 
 
 def held_settings(settings: Settings) -> Settings:
