@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from model_store.artifacts import ModelStore
 from model_store.errors import ArtifactError
-from model_store.recompute import states_of_windows
 from model_store.serving import ServedModel, load_served_model
-from model_store.windows import pack_row, rows_of
 from producers.events import Event, EventType
 from streamer.errors import ModelUnavailable
+from streamer.memory import Slot
+from streamer.profile import Profile
+from streamer.records import DecodedBatch, SourcePartition
+from streamer.rendering import RenderingSettings
 from streamer.scorer import Scorer
+from streamer.scoring import ScoringSettings, score_group
+from streamer.state import unpack_state
 
 logger = logging.getLogger(__name__)
+
+_WARMING_MS: Final = 2**40
 
 
 def load_champion(root: Path, name: str, alias: str, *, exact: bool = False) -> ServedModel:
@@ -87,12 +95,33 @@ class ModelWatcher:
             logger.error("promoted model refused: %s; %s goes on serving", error or what, served)
 
 
+@dataclass(frozen=True)
+class _WarmingRecord:
+    """A record that came from nowhere."""
+
+    offset: int = 0
+    timestamp: int = _WARMING_MS
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
 def _warm(model: ServedModel) -> None:
-    """Run every part of ``model`` once, so that its first event is not its slowest."""
-    event = Event(
-        event_id="warm", user_id="warm", event_type=EventType.VIEW, event_time_ms=2**40, item_id="warm"
-    )
-    row = pack_row(event)
-    heads = model.heads(states_of_windows(model, [row]), model.encoder.encode_window(rows_of(row)))
-    if heads.query is not None:
-        model.next_items(heads.query, 1)
+    """Score two events of one user with every part of ``model``, so that its first event is not its slowest.
+
+    What was never compiled on this machine is compiled here.
+    """
+    settings = ScoringSettings(0, RenderingSettings(next_items_count=1, churn_alert_level=0.5))
+    slot = Slot()
+    for number in range(2):
+        event = Event(
+            event_id=f"warm-{number}",
+            user_id="warm",
+            event_type=EventType.VIEW,
+            event_time_ms=_WARMING_MS + number,
+            item_id="warm",
+        )
+        batch = DecodedBatch(SourcePartition("warm", 0), number + 1)
+        batch.events.append((b"warm", _WarmingRecord(number), event))
+        (scored,) = score_group(model, [(batch, {b"warm": slot})], settings, _WARMING_MS, Profile())
+        slot.state = unpack_state(scored.states[b"warm"])
