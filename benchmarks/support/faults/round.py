@@ -19,8 +19,9 @@ from benchmarks.support.faults.undisturbed import Run, read_run, run_undisturbed
 from foreclick.checking.window_rule import WindowRule
 
 _LONGEST_PAUSE_S: Final = 1.0
-_SPARE: Final = 3  # a log that is longer than the round, however long its last fault takes
-_LEAST_LOG_S: Final = 100.0
+_SPARE: Final = 4  # a log that is longer than the round, however long its last fault takes
+_LEAST_LOG_S: Final = 60.0
+_FAULT_S: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,18 @@ class Plan:
     sabotage: str = ""
     compared: bool = True
 
+    @property
+    def expected_s(self) -> float:
+        """Return how long the faults may take on a machine that has nothing else to do."""
+        return max(self.seconds, _LEAST_LOG_S, _FAULT_S * (self.most or 0))
+
 
 def run_round(plan: Plan, servers: Servers, directory: Path, say: Say) -> tuple[Verdict, list[Injected]]:
     """Run a round, and judge it. Raises TimeoutError where something never recovers."""
     place = directory / plan.name
     place.mkdir()
     versions = write_models(place / "models", plan.seed)
-    lines = write_log(
-        place / "shop.jsonl", plan.seed, int(_SPARE * plan.rate * max(plan.seconds, _LEAST_LOG_S))
-    )
+    lines = write_log(place / "shop.jsonl", plan.seed, int(_SPARE * plan.rate * plan.expected_s))
     settings = round_settings(servers, place / "models", plan.name)
     runs: list[tuple[Run, int]] = []
     with set_stage(
