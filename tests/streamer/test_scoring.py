@@ -252,7 +252,8 @@ def test_a_purchased_item_is_named_unless_it_is_excluded(bought: str) -> None:
     first = msgspec.structs.replace(event("e0", item=bought), event_type="purchase")
     records = [record(0, first), record(1, event("e1", at_ms=1, item="item-4"))]
     rendering = RenderingSettings(len(MODEL.encoder.items) + 1, 0.8)
-    named, without = [], []
+    named: list[list[str]] = []
+    without: list[list[str]] = []
     for exclude, listed in [(False, named), (True, without)]:
         told = ScoringSettings(LATENESS_MS, replace(rendering, exclude_purchased=exclude))
         made = Shop().score([[records]], told=told).predictions
