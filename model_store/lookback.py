@@ -48,8 +48,10 @@ class Lookback:
         return self.source.take(past)
 
     def copied(self) -> Lookback:
-        """Return the same past in a source of its own, which holds no other rows."""
+        """Return the same past in a source of its own, if this one holds more rows than that one would."""
         width = self.events + 1
+        if len(self.source) <= len(self.index) * width:
+            return self
         wanted = self.index[:, None] - np.arange(self.events, -1, -1)  # [B, width], oldest first
         rows = self.source.take(np.maximum(wanted, 0)).reshape(-1)
         index = np.arange(len(self.index), dtype=np.int64) * width + self.events

@@ -18,6 +18,8 @@ Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
 
 SOURCES: Final[tuple[Source, ...]] = ("item", "category")
+_MAGNITUDE: Final = np.uint16(0x7FFF)  # all bits of a float16 but the sign
+_INFINITE: Final = np.uint16(0x7C00)
 
 
 class Known(NamedTuple):
@@ -105,7 +107,8 @@ def _copied(rows: Rows) -> Rows:
 def missing(rows: Rows, rule: Missing) -> Mask:
     """Tell which of ``rows``, any shape, lack the column of ``rule``."""
     if rule.column == "price":
-        nan: Mask = np.isnan(rows["log_price"])
+        # as np.isnan says, which takes three times as long for half precision
+        nan: Mask = rows["log_price"].view("<u2") & _MAGNITUDE > _INFINITE
         return nan
     absent: Mask = rows[rule.column] == 0
     return absent
