@@ -113,7 +113,7 @@ def test_what_is_loaded_encodes_as_what_was_saved(tmp_path: Path) -> None:
         == [encoder.items.index("piñata"), encoder.items.index("cup")]
     )
     assert read.category.tolist() == saved.category.tolist() == [0, 1]
-    assert read.numeric.shape == (2, 20)
+    assert read.numeric.shape == (2, 29)
     assert read.numeric.tolist() == saved.numeric.tolist()
 
 
