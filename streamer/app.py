@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import logging
 import socket
@@ -26,10 +25,13 @@ from streamer.config import WorkerConfig
 from streamer.consumer_settings import consumer_settings
 from streamer.errors import AGAIN, StreamerError
 from streamer.exits import end_within, exit_code, tell_why
+from streamer.keeper import KafkaKeeper
+from streamer.ledger import committed_tag
 from streamer.pipeline import Pipeline
+from streamer.process import keep_out_of_collections, log_to_stderr
 from streamer.profile import Profile
 from streamer.publishing import KafkaPublisher
-from streamer.records import FetchedBatch, SourcePartition
+from streamer.records import SourcePartition
 from streamer.reload import ModelWatcher, load_champion
 from streamer.rendering import RenderingSettings
 from streamer.room import Room
@@ -40,6 +42,7 @@ from streamer.tally import Tally
 from streamer.topic_watch import TopicWatch
 from streamer.topics import asks_for_topic_id, topic_ids
 from streamer.transport import BatchConsumer
+from streamer.transport_schema import FetchedBatches
 from streamer.web import listen, serving
 from streamer.window_store import RedisWindowStore
 from streamer.worker_status import ReadPosition, WorkerStatus
@@ -66,6 +69,7 @@ class StreamerApp(faust.App):
         self._topic_id = events_topic_id
         ask = asks_for_topic_id(config.kafka, config.kafka_security, config.events_topic)
         self._topic_watch = TopicWatch(config.events_topic, events_topic_id, ask)
+        self.commit_tag = committed_tag(config.redis_prefix, events_topic_id)
         self._model = model
         self._listener = listener
         super().__init__(
@@ -99,10 +103,17 @@ class StreamerApp(faust.App):
         await self._topic_watch.look()
         sources = {number: SourcePartition(self._topic_id, number) for number in generations}
         starts = await self.pipeline.start_offsets(sources)
-        for number, source in sources.items():
-            self.pipeline.assign(source, starts[number], generations[number])
+        plans = await asyncio.gather(
+            *(self.pipeline.plan(source, starts[number]) for number, source in sources.items())
+        )
+        for (number, source), plan in zip(sources.items(), plans, strict=True):
+            self.pipeline.assign(source, starts[number], generations[number], plan)
         logger.info("owns partitions %s", sorted(sources))
         return starts
+
+    def commit_floor(self, partition: int) -> int:
+        """Return the offset of ``partition`` below which nothing may be committed any more."""
+        return self._pipeline.commit_floor(partition) if self._pipeline is not None else 0
 
     async def wait_for_room(self) -> None:
         """Return when so little is under way that more may be fetched."""
@@ -192,12 +203,15 @@ class StreamerApp(faust.App):
             cluster=config.redis_cluster,
         )
         await self.add_async_context(aclosing(store))
+        keeper = KafkaKeeper(config, _now_ms)
+        self.add_context(closing(keeper))
         room = Room(config.max_batches_in_flight, config.max_events_in_flight)
         return Pipeline(
             store,
             scorer,
             publisher,
             self._seek,
+            keeper,
             room,
             self.tally,
             self.profile,
@@ -225,13 +239,18 @@ def build_app(config: WorkerConfig) -> StreamerApp:
     Blocks while it asks the brokers for the topics and loads the model. Raises `StreamerError` when
     a topic or the model is missing, or the port of the metrics is taken.
     """
-    names = (config.events_topic, config.predictions_topic, config.dead_letters_topic)
+    names = (
+        config.events_topic,
+        config.predictions_topic,
+        config.dead_letters_topic,
+        config.ledger_topic,
+    )
     ids = topic_ids(config.kafka, config.kafka_security, names)
     model = load_champion(
         config.model_store, config.model_name, config.model_alias, exact=config.exact_search
     )
     app = StreamerApp(config, ids[config.events_topic], model, listen(config.web_port))
-    events = app.topic(config.events_topic, schema=_FetchedBatches())
+    events = app.topic(config.events_topic, schema=FetchedBatches())
 
     @app.agent(events, name="score")
     async def score(stream: Any) -> None:
@@ -246,12 +265,12 @@ def run_worker(config: WorkerConfig) -> None:
 
     Else the code is `streamer.exits.exit_code` of the reason. Raises `StreamerError` when it cannot start.
     """
-    _log_to_stderr(config.log_level)
+    log_to_stderr(config.log_level)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     app = build_app(config)
     # More threads only fight for the cores that Kafka, Redis and the event loop need.
     threadpool_limits(limits=1)
-    _keep_out_of_collections()
+    keep_out_of_collections()
     worker = faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
     worker.spinner = None  # standard output is the profile's
     try:
@@ -262,31 +281,6 @@ def run_worker(config: WorkerConfig) -> None:
             raise
         app.tell_why(reason)
         sys.exit(exit_code(reason))
-
-
-class _FetchedBatches(faust.Schema[None, FetchedBatch]):
-    """Passes a `FetchedBatch` on as it is: decoding is the pipeline's step 2, not Faust's."""
-
-    def loads_key(self, app: Any, message: Any, **_: Any) -> None:
-        """Return None: a batch has no key of its own."""
-
-    def loads_value(self, app: Any, message: Any, **_: Any) -> FetchedBatch:  # noqa: ARG002 - as Faust calls it
-        """Return the batch."""
-        batch: FetchedBatch = message.value
-        return batch
-
-
-def _log_to_stderr(level: str) -> None:
-    """Show this worker's own messages from ``level`` on, and other libraries' from warnings on."""
-    quiet = logging.DEBUG if level == "DEBUG" else logging.WARNING
-    logging.basicConfig(level=quiet, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("streamer").setLevel(level)
-
-
-def _keep_out_of_collections() -> None:
-    """Spare Python's garbage collector the libraries and the model, which live as long as the worker."""
-    gc.collect()
-    gc.freeze()
 
 
 def _ack(event: EventT[Any]) -> None:

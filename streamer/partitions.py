@@ -6,6 +6,7 @@ import asyncio
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
+from streamer.history import ScoringPlan
 from streamer.memory import PartitionMemory
 from streamer.records import FetchedBatch, SourcePartition
 
@@ -32,12 +33,16 @@ class Stages:
 class Partition:
     """One owned partition. Closed for good when it is revoked or must be read again from elsewhere.
 
-    ``written`` is the offset that Redis has confirmed; None before the first write.
+    ``written`` is the offset that Redis has confirmed; None before the first write. ``plan`` says which
+    model version scores what.
     """
 
-    def __init__(self, source: SourcePartition, written: int | None, generation: int) -> None:
+    def __init__(
+        self, source: SourcePartition, written: int | None, generation: int, plan: ScoringPlan
+    ) -> None:
         self.source = source
         self.written = written
+        self.plan = plan
         self.memory = PartitionMemory()
         self.closed = False
         self._generation = generation
@@ -57,13 +62,21 @@ class Partition:
             return None
         first = bisect_left(batch.records, self._position, key=lambda record: record.offset)
         self._position = batch.next_offset
-        self._boundaries.append(batch.next_offset)
         if first == 0:
             return batch
         return FetchedBatch(batch.partition, batch.records[first:], batch.generation)
 
-    def line_up(self) -> tuple[Stages, Stages]:
-        """Return the stages of the batch before, and those of the caller's batch, now the newest."""
+    @property
+    def catching_up(self) -> bool:
+        """Whether what is due now was published before, and only brings the states forward."""
+        return (self.written or 0) < self.plan.silent_until
+
+    def line_up(self, next_offset: int) -> tuple[Stages, Stages]:
+        """Return the stages of the batch before, and those of the caller's batch, now the newest.
+
+        Redis may come to stand at ``next_offset``, behind the batch.
+        """
+        self._boundaries.append(next_offset)
         before, self._newest = self._newest, Stages()
         return before, self._newest
 

@@ -15,10 +15,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
+from model_store.serving import ServedModel
 from streamer.decoding import decode_batch
-from streamer.errors import StaleOwner, StoreUnavailable
+from streamer.errors import BrokerUnavailable, StaleOwner, StoreUnavailable
+from streamer.history import ModelChange, Piece, ScoringPlan, mark_partial
 from streamer.memory import Slot
 from streamer.partitions import Dropped, Partition, Stages
 from streamer.profile import Profile
@@ -38,11 +40,25 @@ Answer = TypeVar("Answer")
 STORE_RETRY_LIMIT_S = 60.0
 
 
+class Keeper(Protocol):
+    """Keeps what must be known of partitions and versions beside Redis."""
+
+    async def plan(self, source: SourcePartition, written: int | None) -> ScoringPlan:
+        """Return the plan of a partition whose states have reached ``written``, as of now."""
+
+    async def announce(self, source: SourcePartition, change: ModelChange) -> None:
+        """Return once ``change`` is acknowledged for good."""
+
+    async def model(self, version: str) -> ServedModel:
+        """Return a version that does not serve any more. Raises `ModelUnavailable`."""
+
+
 class Pipeline:
     """Runs batches through the steps. `run` must be running while batches are submitted.
 
     ``seek`` moves the reading of a partition to an offset (None: its beginning) and returns the
-    generation that batches read from there carry. While Redis is unavailable, calls are tried again for
+    generation that batches read from there carry. ``keeper`` knows which version scores what. While Redis
+    or the ledger is unavailable, calls are tried again for
     ``store_retry_limit_s``; then `run` ends with `StoreUnavailable`.
     """
 
@@ -52,6 +68,7 @@ class Pipeline:
         scorer: Scorer,
         publisher: Publisher,
         seek: Seek,
+        keeper: Keeper,
         room: Room,
         tally: Tally,
         profile: Profile | None = None,
@@ -62,6 +79,7 @@ class Pipeline:
         self._scorer = scorer
         self._publisher = publisher
         self._seek = seek
+        self._keeper = keeper
         self._room = room
         self._tally = tally
         self._profile = profile or Profile()
@@ -80,9 +98,15 @@ class Pipeline:
         offsets = await asyncio.gather(*map(self._offset, sources.values()))
         return dict(zip(sources, offsets, strict=True))
 
-    def assign(self, source: SourcePartition, written: int | None, generation: int) -> None:
+    async def plan(self, source: SourcePartition, written: int | None) -> ScoringPlan:
+        """Return what `assign` needs to know of a partition whose states have reached ``written``."""
+        return await self._patiently(lambda: self._keeper.plan(source, written))
+
+    def assign(
+        self, source: SourcePartition, written: int | None, generation: int, plan: ScoringPlan
+    ) -> None:
         """Own the partition from ``written`` on; batches of other generations are ignored."""
-        self._partitions[source.partition] = Partition(source, written, generation)
+        self._partitions[source.partition] = Partition(source, written, generation, plan)
 
     def written_offsets(self) -> dict[int, int | None]:
         """Return, for each owned partition, the offset that Redis has confirmed; None before the first."""
@@ -91,6 +115,15 @@ class Pipeline:
     def accepted_offsets(self) -> dict[int, int]:
         """Return, for each owned partition, the offset behind the newest batch that was taken in."""
         return {number: partition.accepted for number, partition in self._partitions.items()}
+
+    def catching_up(self) -> list[int]:
+        """Return the owned partitions that publish nothing until their states have caught up."""
+        return sorted(number for number, partition in self._partitions.items() if partition.catching_up)
+
+    def commit_floor(self, number: int) -> int:
+        """Return the offset below which the group must not commit: all before it was published."""
+        partition = self._partitions.get(number)
+        return partition.plan.silent_until if partition is not None else 0
 
     async def ping_store(self) -> None:
         """Ask Redis something, once. Raises `StoreUnavailable`."""
@@ -123,48 +156,75 @@ class Pipeline:
         due = partition.accept(batch) if partition is not None else None
         if partition is None or due is None:
             return
-        self._room.take(len(due.records))
-        before, stages = partition.line_up()
-        task = self._tasks.create_task(self._live(partition, due, before, stages, done))
+        serving = self._scorer.model
+        *others, last = partition.plan.pieces(due, serving.version)
+        for piece in others:
+            self._start(partition, piece, serving, _nothing)
+        self._start(partition, last, serving, done)
+
+    def _start(
+        self, partition: Partition, piece: Piece, serving: ServedModel, done: Callable[[], None]
+    ) -> None:
+        self._room.take(len(piece.batch.records))
+        before, stages = partition.line_up(piece.batch.next_offset)
+        model = serving if piece.version == serving.version else None
+        task = self._tasks.create_task(self._live(partition, piece, model, before, stages, done))
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
 
     async def _live(
         self,
         partition: Partition,
-        batch: FetchedBatch,
+        piece: Piece,
+        model: ServedModel | None,
         before: Stages,
         stages: Stages,
         done: Callable[[], None],
     ) -> None:
         try:
-            await self._steps(partition, batch, before, stages)
+            await self._steps(partition, piece, model, before, stages)
             done()
         except Dropped:
-            logger.info("a batch of partition %d was dropped", batch.partition)
+            logger.info("a batch of partition %d was dropped", partition.source.partition)
         except StaleOwner as stale:
             await self._read_on_from(partition, stale)
         finally:
             stages.finish()
-            self._room.give_back(len(batch.records))
+            self._room.give_back(len(piece.batch.records))
 
-    async def _steps(self, partition: Partition, batch: FetchedBatch, before: Stages, stages: Stages) -> None:
+    async def _steps(
+        self,
+        partition: Partition,
+        piece: Piece,
+        model: ServedModel | None,
+        before: Stages,
+        stages: Stages,
+    ) -> None:
         # No await stands between here and the claim in _read: batches claim their users in order.
         with self._profile.measure("decode"):
-            decoded = decode_batch(batch, partition.source)
+            decoded = decode_batch(piece.batch, partition.source)
         slots = await self._read(partition, decoded)
+        model = model or await self._keeper.model(piece.version)
         await partition.turn(before.queued)
-        scoring = self._scorer.score(decoded, slots)
+        scoring = self._scorer.score(decoded, slots, model)
         stages.queued.set()
         scored = await scoring
         await partition.turn(before.published)
-        await self._publisher.publish(scored)
+        if not piece.silent:
+            await self._publish(partition.source, piece, scored)
         stages.published.set()
         await partition.turn(before.written)
         await self._write(partition, scored)
         partition.memory.release(slots)
-        self._profile.events += len(batch.records)
-        self._tally.count(scored)
+        self._profile.events += len(piece.batch.records)
+        partial = _partial_predictions(scored, slots) if partition.plan.history.cut else 0
+        self._tally.count(scored, partial=partial, silent=piece.silent)
+
+    async def _publish(self, source: SourcePartition, piece: Piece, scored: ScoredBatch) -> None:
+        change = piece.change
+        if change is not None:
+            await self._patiently(lambda: self._keeper.announce(source, change))
+        await self._publisher.publish(scored)
 
     async def _read(self, partition: Partition, decoded: DecodedBatch) -> Mapping[bytes, Slot]:
         users = dict.fromkeys(user for user, _, _ in decoded.events)
@@ -176,6 +236,7 @@ class Pipeline:
         with self._profile.measure("read"):
             for user, state in zip(missing, unpack_states(snapshot.states), strict=True):
                 slots[user].state = state
+            mark_partial(partition.plan.history.cut, decoded, slots)
         return slots
 
     async def _write(self, partition: Partition, scored: ScoredBatch) -> None:
@@ -191,22 +252,34 @@ class Pipeline:
         partition.closed = True
         number = partition.source.partition
         logger.warning("partition %d: %s; reading on from there", number, stale)
+        plan = await self.plan(partition.source, stale.actual)
+        plan.frontier = max(plan.frontier, partition.accepted)
+        if (stale.actual or 0) < (partition.written or 0):
+            plan.silent_until = max(plan.silent_until, partition.written or 0, partition.plan.silent_until)
         generation = await self._seek(number, stale.actual)
         if self._partitions.get(number) is partition:
-            self.assign(partition.source, stale.actual, generation)
+            self.assign(partition.source, stale.actual, generation, plan)
 
     async def _offset(self, source: SourcePartition) -> int | None:
         return await self._patiently(lambda: self._store.offset(source))
 
     async def _patiently(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Await ``call``, again while Redis is unavailable, until the retry limit has passed."""
+        """Await ``call``, again while Redis or the brokers are away, until the retry limit has passed."""
         give_up_s, pause_s = time.monotonic() + self._store_retry_limit_s, 0.05
         while True:
             try:
                 return await call()
-            except StoreUnavailable as error:
+            except (StoreUnavailable, BrokerUnavailable) as error:
                 if time.monotonic() >= give_up_s:
                     raise
                 logger.warning("%s Trying again in %.2f s.", error, pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, 2.0)
+
+
+def _partial_predictions(scored: ScoredBatch, slots: Mapping[bytes, Slot]) -> int:
+    return sum(slots[user].state.partial for user, _ in scored.predictions)
+
+
+def _nothing() -> None:
+    """Stand for what is done behind the last piece of a batch only."""

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import NamedTuple
 
 from threadpoolctl import threadpool_limits
 
@@ -18,13 +19,19 @@ from streamer.profile import Profile
 from streamer.records import DecodedBatch
 from streamer.scoring import ScoredBatch, ScoringSettings, score_group
 
-_Waiting = tuple[DecodedBatch, Mapping[bytes, Slot], "asyncio.Future[ScoredBatch]"]
+
+class _Waiting(NamedTuple):
+    model: ServedModel
+    batch: DecodedBatch
+    slots: Mapping[bytes, Slot]
+    result: asyncio.Future[ScoredBatch]
 
 
 class Scorer:
-    """Scores batches in the order in which they are handed in, with the model that is current.
+    """Scores batches in the order in which they are handed in, those of one model together.
 
-    `run` must be running. ``max_group_events`` bounds how many events are scored at once.
+    ``model`` is the one that serves. `run` must be running. ``max_group_events`` bounds how many events are
+    scored at once.
     """
 
     def __init__(
@@ -41,16 +48,19 @@ class Scorer:
         self._now_ms = now_ms
         self._profile = profile
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._held: _Waiting | None = None
         self._thread = scoring_thread()
 
     def swap(self, model: ServedModel) -> None:
-        """Score with ``model`` from the next group on."""
+        """Let ``model`` serve: batches that come from now on are for it."""
         self.model = model
 
-    def score(self, batch: DecodedBatch, slots: Mapping[bytes, Slot]) -> asyncio.Future[ScoredBatch]:
-        """Queue ``batch`` at once, behind all earlier ones, and return the future of its predictions."""
+    def score(
+        self, batch: DecodedBatch, slots: Mapping[bytes, Slot], model: ServedModel
+    ) -> asyncio.Future[ScoredBatch]:
+        """Queue ``batch`` for ``model`` at once, behind all earlier ones; return its future predictions."""
         result: asyncio.Future[ScoredBatch] = asyncio.get_running_loop().create_future()
-        self._waiting.put_nowait((batch, slots, result))
+        self._waiting.put_nowait(_Waiting(model, batch, slots, result))
         return result
 
     async def run(self) -> None:
@@ -58,11 +68,12 @@ class Scorer:
         loop = asyncio.get_running_loop()
         while True:
             group = await self._next_group()
-            work = [(batch, slots) for batch, slots, _ in group]
-            scored = await loop.run_in_executor(self._thread, self._score, self.model, work, self._now_ms())
-            for (_, _, result), batch in zip(group, scored, strict=True):
-                if not result.done():
-                    result.set_result(batch)
+            work = [(one.batch, one.slots) for one in group]
+            model = group[0].model
+            scored = await loop.run_in_executor(self._thread, self._score, model, work, self._now_ms())
+            for one, batch in zip(group, scored, strict=True):
+                if not one.result.done():
+                    one.result.set_result(batch)
 
     def close(self) -> None:
         """End the scoring thread once its current group is done."""
@@ -77,11 +88,16 @@ class Scorer:
         return score_group(model, work, self._settings, scored_at_ms, self._profile)
 
     async def _next_group(self) -> list[_Waiting]:
-        group = [await self._waiting.get()]
-        events = len(group[0][0].events)
+        group = [self._held or await self._waiting.get()]
+        self._held = None
+        events = len(group[0].batch.events)
         while events < self._max_group_events and not self._waiting.empty():
-            group.append(self._waiting.get_nowait())
-            events += len(group[-1][0].events)
+            following = self._waiting.get_nowait()
+            if following.model is not group[0].model:
+                self._held = following
+                break
+            group.append(following)
+            events += len(following.batch.events)
         return group
 
 

@@ -20,6 +20,7 @@ import aiokafka
 from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import Producer, Transport
 from faust.types import TP, ConsumerMessage
 
@@ -38,6 +39,7 @@ class BatchApp(Protocol):
 
     consumer_settings: Mapping[str, Any]
     security_settings: Mapping[str, Any]
+    commit_tag: str
 
     async def take_over(self, generations: Mapping[int, int]) -> Mapping[int, int | None]:
         """Own the partitions, whose batches will carry ``generations``; return where each starts.
@@ -50,9 +52,29 @@ class BatchApp(Protocol):
         """Return when more may be fetched."""
         ...
 
+    def commit_floor(self, partition: int) -> int:
+        """Return the offset of ``partition`` below which nothing may be committed any more."""
+        ...
+
     async def give_up(self) -> None:
         """Finish or drop what is in flight: the partitions are about to be another worker's."""
         ...
+
+
+class TaggingConsumer(aiokafka.AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
+    """Commits each offset with a tag that says for which states it was reached."""
+
+    def __init__(self, tag: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._tag = tag
+
+    async def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata] | None = None) -> None:
+        """Commit ``offsets`` with the tag; without any, nothing."""
+        tagged = {
+            place: OffsetAndMetadata(reached.offset, self._tag) for place, reached in (offsets or {}).items()
+        }
+        if tagged:
+            await super().commit(tagged)
 
 
 class BatchConsumerThread(LeanConsumerThread):
@@ -117,7 +139,8 @@ class BatchConsumerThread(LeanConsumerThread):
     def _create_worker_consumer(self, _transport: Transport) -> aiokafka.AIOKafkaConsumer:
         app = cast(BatchApp, self.app)
         self._assignor = RoundRobinPartitionAssignor
-        return aiokafka.AIOKafkaConsumer(
+        return TaggingConsumer(
+            app.commit_tag,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
@@ -203,7 +226,7 @@ class BatchConsumer(LeanConsumer):
         newest: int = max(acked)
         acked.clear()
         self._acked_index[tp].clear()
-        return newest + 1
+        return newest + 1 if newest + 1 >= cast(BatchApp, self.app).commit_floor(tp.partition) else None
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Keep no gaps: they only matter to acks that come out of order."""

@@ -109,6 +109,16 @@ class WorkerCollector(Collector):
             "Events whose id stood in their user's window",
             tally.duplicate_events,
         )
+        yield CounterMetricFamily(
+            "foreclick_partial_predictions",
+            "Predictions for users whose history could not be rebuilt whole",
+            tally.partial_predictions,
+        )
+        yield CounterMetricFamily(
+            "foreclick_rebuilt_events",
+            "Events that only brought lost states forward, as they were published before",
+            tally.rebuilt_events,
+        )
         dead_letters = CounterMetricFamily(
             "foreclick_dead_letters", "Records that got no prediction", labels=["reason"]
         )

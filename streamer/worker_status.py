@@ -68,6 +68,9 @@ class WorkerStatus:
         """
         if not self._pipeline.written_offsets():
             return "no partition is owned"
+        rebuilding = self._pipeline.catching_up()
+        if rebuilding:
+            return f"the states of partitions {rebuilding} are being rebuilt"
         try:
             async with asyncio.timeout(PING_TIMEOUT_S):
                 await self._pipeline.ping_store()

@@ -11,7 +11,9 @@ from typing import Any
 
 import msgspec
 
+from model_store.serving import ServedModel
 from streamer.errors import PublishFailed
+from streamer.history import HistoryCut, ModelChange, PartitionHistory, ScoringPlan
 from streamer.pipeline import Pipeline
 from streamer.profile import Profile
 from streamer.records import SourcePartition
@@ -102,19 +104,63 @@ async def let_others_go_first(turns: Random) -> None:
         await asyncio.sleep(0)
 
 
+class InMemoryKeeper:
+    """Stands for the ledger and the model store: what was announced, in order, and the group's offset.
+
+    ``end`` is the end of the log when a plan is made, ``settled`` the offset that the group has committed.
+    """
+
+    def __init__(self, *models: ServedModel) -> None:
+        self.changes: list[ModelChange] = []
+        self.cut: HistoryCut | None = None
+        self.end = 0
+        self.settled = 0
+        self.asked: list[str] = []
+        self.before_announcing: Callable[[], Awaitable[None]] | None = None
+        self._models = {model.version: model for model in models}
+
+    async def plan(self, _source: SourcePartition, written: int | None) -> ScoringPlan:
+        silent_until = self.settled if self.settled > (written or 0) else 0
+        return ScoringPlan(PartitionHistory(tuple(self.changes), self.cut), self.end, silent_until)
+
+    async def announce(self, _source: SourcePartition, change: ModelChange) -> None:
+        if self.before_announcing is not None:
+            await self.before_announcing()
+        self.changes.append(change)
+
+    async def model(self, version: str) -> ServedModel:
+        self.asked.append(version)
+        return self._models[version]
+
+
 class Worker:
     """One worker's pipeline over a shared store and topic, and the log that it reads."""
 
-    def __init__(self, store: InMemoryWindowStore, topic: Topic, log: Sequence[Record]) -> None:
+    def __init__(
+        self,
+        store: InMemoryWindowStore,
+        topic: Topic,
+        log: Sequence[Record],
+        keeper: InMemoryKeeper | None = None,
+        model: ServedModel = MODEL,
+    ) -> None:
         self.log = log
+        self.keeper = keeper or InMemoryKeeper()
         self.before_seek: Callable[[], Awaitable[None]] | None = None
         self.seeks: list[int | None] = []
         self.done: list[int] = []
         self.tally = Tally()
         scoring = ScoringSettings(10_000, RenderingSettings(2, 0.8))
-        scorer = Scorer(MODEL, scoring, 1_000, lambda: START_MS, Profile())
+        self.scorer = Scorer(model, scoring, 1_000, lambda: START_MS, Profile())
         self.pipeline = Pipeline(
-            store, scorer, topic, self._seek, Room(8, 1_000), self.tally, store_retry_limit_s=RETRY_LIMIT_S
+            store,
+            self.scorer,
+            topic,
+            self._seek,
+            self.keeper,
+            Room(8, 1_000),
+            self.tally,
+            store_retry_limit_s=RETRY_LIMIT_S,
         )
         self._rewound = asyncio.Event()
 
@@ -123,7 +169,7 @@ class Worker:
         await asyncio.sleep(0)
         starts = await self.pipeline.start_offsets({0: SOURCE})
         self.start = starts[0] or 0
-        self.pipeline.assign(SOURCE, starts[0], generation=1)
+        self.pipeline.assign(SOURCE, starts[0], 1, await self.pipeline.plan(SOURCE, starts[0]))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -149,7 +195,7 @@ class Worker:
 
     async def settle(self) -> None:
         """Wait until nothing is in flight."""
-        await self.pipeline.drain(5.0)
+        await self.pipeline.drain(100.0)
 
     async def rewound(self) -> None:
         await asyncio.wait_for(self._rewound.wait(), 5.0)
@@ -161,4 +207,4 @@ def log_of(count: int) -> list[Record]:
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(scenario(), 30))
+    asyncio.run(asyncio.wait_for(scenario(), 120))

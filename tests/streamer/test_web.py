@@ -65,6 +65,8 @@ def test_metrics_say_what_was_counted_and_the_lags_that_are_known() -> None:
     assert samples(text) == {
         "foreclick_predictions_total": 7,
         "foreclick_duplicate_events_total": 2,
+        "foreclick_partial_predictions_total": 0,
+        "foreclick_rebuilt_events_total": 0,
         "foreclick_dead_letters_total not_json": 3,
         "foreclick_dead_letters_total too_late": 1,
         "foreclick_owned_partitions": 3,
