@@ -1,7 +1,7 @@
 """Redis, then Kafka, down for a minute under a steady stream: is anything lost, and when is it caught up?
 
-The server is killed, stays down, and is started again on its data. Caught up is when no more records wait for
-their prediction than a second brings.
+The server is killed, stays down, and is started again on its data. Caught up is when no more events wait for
+their prediction than a second brings; those that the producer could not yet send wait too.
 
     python -m benchmarks.outage
     python -m benchmarks.outage --rate 1000 --seconds 10
@@ -15,8 +15,6 @@ import signal
 import sys
 import time
 from typing import Any
-
-from confluent_kafka import KafkaException
 
 from benchmarks.support.faults.stream import Stream, running_stream
 from benchmarks.support.machine import machine
@@ -54,25 +52,16 @@ def _outage(stream: Stream, server: ServiceProcess, arguments: argparse.Namespac
     server.kill()
     time.sleep(arguments.seconds)
     server.start()
-    behind = _behind(stream)
-    caught_up_s = stream.wait_until_behind(int(arguments.rate), PATIENCE_S)
+    waiting = stream.waiting()
+    caught_up_s = stream.wait_until_waiting(int(arguments.rate), PATIENCE_S)
     ended = sum(len(worker.exits) for worker in stream.workers) - sum(exits)
-    print(f"{server.title} is back; {behind:,} records waited, caught up in {caught_up_s:.1f} s", flush=True)
+    print(f"{server.title} is back; {waiting:,} events waited, caught up in {caught_up_s:.1f} s", flush=True)
     return {
         "down_s": arguments.seconds,
-        "waited": behind,
+        "waited": waiting,
         "caught_up_s": round(caught_up_s, 1),
         "workers_ended": ended,
     }
-
-
-def _behind(stream: Stream) -> int:
-    """Return how many records wait; Kafka may have answered and yet not know its topics' ends."""
-    while True:
-        try:
-            return stream.behind()
-        except KafkaException:
-            time.sleep(0.1)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def main() -> None:
             joined += 1
             stream.drop_read()
             held = ", ".join(f"{name} {value:,}" for name, value in samples[0][-1].items())
-            print(f"minute {joined}: {stream.behind():,} records wait; {held}", flush=True)
+            print(f"minute {joined}: {stream.waiting():,} events wait; {held}", flush=True)
         exits = [worker.exits for worker in stream.workers]
         counts = stream.finish()
     summary = {

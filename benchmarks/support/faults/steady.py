@@ -1,7 +1,7 @@
 """Events at a steady rate for as long as it takes, and an account of them that stays small.
 
 Run as a program, it is the producer: `python -m benchmarks.support.faults.steady KAFKA TOPIC RATE`. It sends
-until SIGTERM, waits for the acks, and prints how many it sent as JSON.
+until SIGTERM, waits for the acks, and prints how many it sent as JSON. Before, it prints when it began.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ def send(kafka: str, topic: str, rate: float) -> dict[str, int]:
         failed += error is not None
 
     start_s = time.monotonic()
+    print(json.dumps({"start_s": start_s}), flush=True)
     while not stopped.is_set():
         due = int((time.monotonic() - start_s) * rate)
         while sent < due:
@@ -101,6 +102,11 @@ class Frontier:
         self._stopped.set()
         self._thread.join()
         self._consumer.close()
+
+    @property
+    def count(self) -> int:
+        """How many records have their prediction."""
+        return sum(self.reached.values()) + sum(map(len, self._beyond.values()))
 
     def behind(self, ends: Iterable[tuple[int, int]]) -> int:
         """Return how many records before ``ends`` (partition, offset) have no prediction yet."""

@@ -9,9 +9,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Final, cast
 
@@ -50,6 +51,7 @@ class Stream:
     directory: Path
     producer: subprocess.Popen[bytes]
     producer_id: int
+    rate: float
 
     def ends(self) -> list[tuple[int, int]]:
         """Return the end of each partition of the events topic. Raises KafkaException while Kafka is away."""
@@ -58,19 +60,37 @@ class Stream:
         asked = admin.list_offsets(dict.fromkeys(places, _LATEST), request_timeout=10)
         return [(place.partition, answer.result().offset) for place, answer in asked.items()]
 
-    def behind(self) -> int:
-        """Return how many records have no prediction yet."""
-        return self.frontier.behind(self.ends())
+    def waiting(self) -> int:
+        """Return how many events that were due have no prediction yet, those still with the producer too."""
+        due = int((time.monotonic() - self._start_s) * self.rate)
+        return due - self.frontier.count
 
-    def wait_until_behind(self, most: int, patience_s: float) -> float:
-        """Return the seconds until at most ``most`` records have no prediction. Raises TimeoutError."""
+    def wait_until_waiting(self, most: int, patience_s: float) -> float:
+        """Return the seconds until at most ``most`` events wait. Raises TimeoutError."""
+        return self._wait(lambda: self.waiting() <= most and self.frontier.count > 0, patience_s)
+
+    def _wait(self, holds: Callable[[], bool], patience_s: float) -> float:
         started_s = time.monotonic()
-        while (behind := self.behind()) > most or not sum(self.frontier.reached.values()):
+        while not holds():
             if time.monotonic() - started_s > patience_s:
                 words = "\n\n".join(worker.last_words() for worker in self.workers)
-                raise TimeoutError(f"{behind} records have no prediction after {patience_s} s\n{words}")
+                raise TimeoutError(f"{self.waiting()} events wait after {patience_s} s\n{words}")
             time.sleep(0.1)
         return time.monotonic() - started_s
+
+    @cached_property
+    def _start_s(self) -> float:
+        """The producer's first moment, by the clock that all processes share."""
+        self._wait_for_words()
+        return float(json.loads(self._said()[0])["start_s"])
+
+    def _wait_for_words(self) -> None:
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not self._said() and time.monotonic() < deadline_s:
+            time.sleep(0.1)
+
+    def _said(self) -> list[str]:
+        return (self.directory / _PRODUCER_LOG).read_text().splitlines()
 
     def new_worker(self, number: int) -> Worker:
         """Return one more worker, not yet started."""
@@ -80,14 +100,14 @@ class Stream:
         """End the producer and wait for the last prediction; return the accounts, in records."""
         os.kill(self.producer_id, signal.SIGTERM)
         self.producer.wait(PATIENCE_S)
-        said = (self.directory / _PRODUCER_LOG).read_text().splitlines()
-        sent: dict[str, int] = json.loads(said[-1])
-        self.wait_until_behind(0, PATIENCE_S)
-        records = sum(end for _, end in self.ends())
+        sent: dict[str, int] = json.loads(self._said()[-1])
+        ends = self.ends()
+        self._wait(lambda: not self.frontier.behind(ends), PATIENCE_S)
+        records = sum(end for _, end in ends)
         return {
             "events": sent["sent"],
             "not_delivered": sent["failed"],
-            "lost": sent["sent"] - records + self.behind(),
+            "lost": sent["sent"] - records + self.frontier.behind(ends),
             "republished": self.frontier.repeated,
         }
 
@@ -122,11 +142,11 @@ def running_stream(rate: float, workers: int) -> Iterator[Stream]:
         producer = stack.enter_context(_producer(settings, rate, directory))
         process_id = int(cast("IO[bytes]", producer.stdout).readline() or 0)
         stream = Stream(
-            settings, services.broker, services.valkey, [], frontier, directory, producer, process_id
+            settings, services.broker, services.valkey, [], frontier, directory, producer, process_id, rate
         )
         for number in range(workers):
             stream.workers.append(stack.enter_context(stream.new_worker(number)))
-        stream.wait_until_behind(int(rate), PATIENCE_S)
+        stream.wait_until_waiting(int(rate), PATIENCE_S)
         yield stream
 
 
