@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_store.features.functions import compute
+from model_store.features.dispatch import compute
 from model_store.features.seen import Learned, see
 from model_store.kernels import compiled_bare
 from model_store.kernels.lookup import Table, find

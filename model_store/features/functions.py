@@ -2,7 +2,7 @@
 
 The docstring of a function is the feature's meaning. Logarithms of counts are to the base 2, of 1 + count.
 The functions are kernels (`model_store.kernels`): they see one event, so its numbers are the same in any
-company. A new one also needs its line in `compute`.
+company. A new one also needs its line in `dispatch.compute`.
 """
 
 from __future__ import annotations
@@ -259,60 +259,3 @@ def _circle(share: float, out: Out) -> None:
     angle = 2 * math.pi * share
     out[0] = math.sin(angle)
     out[1] = math.cos(angle)
-
-
-@compiled_bare
-def compute(code: int, seen: Seen, out: Out) -> None:  # noqa: C901 - Numba has no table of functions to keep on disk
-    """Put the feature at place ``code`` of `model_store.features.table.FEATURES` into ``out``."""
-    if code == 0:
-        no_previous(seen, out)
-    elif code == 1:
-        starts_session(seen, out)
-    elif code == 2:
-        same_item_as_previous(seen, out)
-    elif code == 3:
-        log_price(seen, out)
-    elif code == 4:
-        price_absent(seen, out)
-    elif code == 5:
-        price_in_category(seen, out)
-    elif code == 6:
-        item_seen(seen, out)
-    elif code == 7:
-        item_recency(seen, out)
-    elif code == 8:
-        category_seen(seen, out)
-    elif code == 9:
-        type_counts(seen, out)
-    elif code == 10:
-        cart_size(seen, out)
-    elif code == 11:
-        looks_in_a_row(seen, out)
-    elif code == 12:
-        log_gap(seen, out)
-    elif code == 13:
-        hour(seen, out)
-    elif code == 14:
-        weekday(seen, out)
-    elif code == 15:
-        session_position(seen, out)
-    elif code == 16:
-        session_types(seen, out)
-    elif code == 17:
-        session_time(seen, out)
-    elif code == 18:
-        device(seen, out)
-    elif code == 19:
-        source(seen, out)
-    elif code == 20:
-        last_types(seen, out)
-    elif code == 21:
-        type_recency(seen, out)
-    elif code == 22:
-        last_gaps(seen, out)
-    elif code == 23:
-        history_position(seen, out)
-    elif code == 24:
-        same_category_as_previous(seen, out)
-    elif code == 25:
-        gap_marks(seen, out)

@@ -174,9 +174,7 @@ FEATURES: Final = (
     ),
 )
 _BY_NAME: Final = {feature.name: feature for feature in FEATURES}
-CODES: Final = {
-    feature.name: code for code, feature in enumerate(FEATURES)
-}  # as `functions.compute` has them
+CODES: Final = {feature.name: code for code, feature in enumerate(FEATURES)}  # as `dispatch.compute` has them
 
 
 def features_of(groups: Iterable[str], learned: EncoderStatistics) -> tuple[Feature, ...]:
