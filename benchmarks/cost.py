@@ -56,7 +56,7 @@ class Measured:
 
     def of_a_million(self, name: str) -> float:
         """Return what was spent of ``name`` for a million events."""
-        return float(getattr(self.spent, name) * MILLION / self.run.reading.counted)
+        return float(getattr(self.spent, name) * MILLION / self.run.reading.behind_first)
 
 
 def main() -> None:

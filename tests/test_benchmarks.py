@@ -59,7 +59,9 @@ def test_ratios_are_of_the_same_round() -> None:
 
 
 def test_the_first_fetch_is_left_out_of_the_rate() -> None:
-    assert Reading(records=1_300, distinct=1_200, counted_from=200, seconds=2.0).records_per_s == 500
+    assert (
+        Reading(records=1_300, distinct=1_200, first=50, counted_from=200, seconds=2.0).records_per_s == 500
+    )
 
 
 def test_an_id_is_read_without_decoding() -> None:

@@ -61,7 +61,7 @@ COMPETITORS = (
 
 @dataclass(frozen=True)
 class CompetitorRun:
-    """One run of a competitor. CPU is of its process with all threads and children, while the clock ran."""
+    """One run of a competitor. CPU is of its process, threads and children from the first record on."""
 
     reading: Reading
     cpu_us_per_event: float
@@ -129,7 +129,7 @@ def run_competitor(
             spent_s = child.cpu_s() - before_s[0]
     finally:
         delete_topic(settings.kafka, out_topic)
-    return CompetitorRun(reading, spent_s * 1e6 / reading.counted)
+    return CompetitorRun(reading, spent_s * 1e6 / reading.behind_first)
 
 
 def competitor_environment() -> dict[str, str]:

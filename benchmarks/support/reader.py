@@ -22,10 +22,14 @@ class TooFew(Exception):
 
 @dataclass(frozen=True)
 class Reading:
-    """What the reader saw. The clock runs from ``counted_from`` distinct predictions on, for ``seconds``."""
+    """What the reader saw. The clock runs from ``counted_from`` distinct predictions on, for ``seconds``.
+
+    The first fetch brought ``first`` of them.
+    """
 
     records: int
     distinct: int
+    first: int
     counted_from: int
     seconds: float
 
@@ -33,6 +37,11 @@ class Reading:
     def counted(self) -> int:
         """How many distinct predictions came while the clock ran."""
         return self.distinct - self.counted_from
+
+    @property
+    def behind_first(self) -> int:
+        """How many distinct predictions came behind the first fetch."""
+        return self.distinct - self.first
 
     @property
     def records_per_s(self) -> float:
@@ -56,8 +65,8 @@ def read_predictions(
     """Read ``topic`` from its beginning until ``wanted`` distinct predictions are there.
 
     The clock starts with the first fetch that brings more than ``uncounted`` of them in all, and leaves its
-    records out; ``at_start`` is called then. Raises TimeoutError when none comes for `IDLE_LIMIT_S`, and
-    `TooFew`.
+    records out; ``at_start`` is called at the very first one. Raises TimeoutError when none comes for
+    `IDLE_LIMIT_S`, and `TooFew`.
     """
     consumer = Consumer(
         {
@@ -72,6 +81,7 @@ def read_predictions(
         [TopicPartition(topic, number, OFFSET_BEGINNING) for number in metadata.topics[topic].partitions]
     )
     seen: set[bytes] = set()
+    first = 0
     records, counted_from, first_s, last_s = 0, 0, 0.0, time.perf_counter()
     try:
         while len(seen) < wanted:
@@ -81,9 +91,11 @@ def read_predictions(
                 records += len(fetched)
                 seen.update(prediction_id(message.value() or b"") for message in fetched)
                 last_s = now_s
+                if not first:
+                    first = len(seen)
+                    at_start()
                 if not first_s and len(seen) > uncounted:
                     counted_from, first_s = len(seen), now_s
-                    at_start()
             else:
                 while_idle()
                 if now_s - last_s > IDLE_LIMIT_S:
@@ -92,7 +104,7 @@ def read_predictions(
         consumer.close()
     if not first_s or len(seen) == counted_from:
         raise TooFew(f"{wanted} predictions came at once, and nothing is left to time: give more events")
-    return Reading(records, len(seen), counted_from, last_s - first_s)
+    return Reading(records, len(seen), first, counted_from, last_s - first_s)
 
 
 def prediction_id(value: bytes) -> bytes:

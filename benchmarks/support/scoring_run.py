@@ -22,7 +22,7 @@ HELD_SESSION_TIMEOUT_MS = 120_000
 
 @dataclass(frozen=True)
 class ScoringRun:
-    """One run. CPU is that of all workers while the clock ran; start-up counts nowhere."""
+    """One run. CPU is that of all workers from the first prediction on; start-up counts nowhere."""
 
     reading: Reading
     cpu_us_per_event: float
@@ -58,8 +58,7 @@ def run_workers(
 
     With ``publish`` the topic is empty at first. It is filled once all workers own partitions, while they are
     held, so that several start on the backlog together. The clock leaves the first ``uncounted`` predictions
-    out. ``moment`` is called when the clock starts, and when
-    it stops.
+    out. ``moment`` is called at the first prediction and at the last.
     """
     empty_topic(settings.kafka, settings.predictions_topic, settings.partitions)
     with ExitStack() as stack:
@@ -84,7 +83,7 @@ def run_workers(
         spent_s = sum(child.cpu_s() for child in children) - sum(before_s)
         moment()
         rss_bytes = sum(child.rss_bytes() for child in children)
-    return ScoringRun(reading, spent_s * 1e6 / reading.counted, rss_bytes)
+    return ScoringRun(reading, spent_s * 1e6 / reading.behind_first, rss_bytes)
 
 
 def held_settings(settings: Settings) -> Settings:
