@@ -85,10 +85,10 @@ def _score(
     """Score ``events`` in batches of ``batch``, and return the CPU seconds that it took."""
     begun_s = time.process_time()
     for start in range(0, len(events), batch):
-        keyed = []
+        keyed: list[KeyedEvent] = []
         for place, event in enumerate(events[start : start + batch]):
             record: SourceRecord = Sent(first_offset + start + place)
-            keyed.append(KeyedEvent(event.user_id.encode(), record, event))
+            keyed.append((event.user_id.encode(), record, event))
         decoded = DecodedBatch(SOURCE, first_offset + start + len(keyed), keyed)
         score_group(model, [(decoded, users)], SCORING, START_MS, Profile())
     return time.process_time() - begun_s
