@@ -92,6 +92,7 @@ def _summary(arguments: argparse.Namespace, verdict: Verdict, injected: list[Inj
     return {
         "faults": counted(injected),
         "faults_in_all": len(injected),
+        "fewest_of_a_kind": min(counted(injected).values()),
         **verdict.as_fields(),
         "max_recovery_s": round(max(recoveries, default=0.0), 2),
         "workload": vars(arguments),
