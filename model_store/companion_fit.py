@@ -65,7 +65,7 @@ class FittedCompanion(NamedTuple):
     """The companion of the network to publish, and that of the searched one, of the same recipe.
 
     The second has learned nothing of the validation part, so it says what the first is worth. It is a single
-    fit, of the next action alone.
+    fit, of the next action alone, and counts nothing if the fitting part has no label to learn from.
     """
 
     published: Companion
@@ -93,9 +93,10 @@ def fit_companion(
     recipes = [_recipe(*each) for each in zip(learned, judged, network, known, strict=True)]
     if not any(recipe.share for recipe in recipes):
         return None
+    of_searched = recipes[0] if learned[0].answerable() else _NOTHING
     return FittedCompanion(
         published=_companion(recipes, known, encoder, _FITS),
-        searched=_companion([recipes[0], _NOTHING], learned, searched.encoder, 1),
+        searched=_companion([of_searched, _NOTHING], learned, searched.encoder, 1),
     )
 
 

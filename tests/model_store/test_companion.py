@@ -147,6 +147,16 @@ def test_a_network_that_few_events_judge_gets_a_third() -> None:
     assert fitted.published.action_share == pytest.approx(2 / 3)
 
 
+def test_a_fitting_part_without_a_label_gives_the_searched_network_none() -> None:
+    """So it is with the first 17 minutes of REES46: nobody knows what comes within half an hour."""
+    seen, model = log(60), random_model()
+    early = replace(seen, until_ms=int(seen.table.times_ms.min()) + 60_000)
+    fitted = fit_companion(model, early, early, model.encoder, seen)
+    assert fitted is not None
+    assert fitted.published.action_share == pytest.approx(2 / 3)
+    assert fitted.searched.action_share == 0
+
+
 def test_one_shopper_teaches_none() -> None:
     seen, model = log(1), random_model()
     assert fit_companion(model, seen, seen, model.encoder, seen) is None
