@@ -5,6 +5,7 @@ batches; events are those that a loss is taken at. Then, a process for each leng
 CSV, make the table, learn ONE epoch with the product's defaults, measure, publish. A whole training learns
 several epochs, and the newest events too; each costs what `learn` says. Peak memory is the resident set's,
 mapped files included. All files are in a temporary directory, about 250 bytes an event.
+Wall times say something on a quiet machine only; CPU times, of all threads, hold for a busy one too.
 Ends with one JSON line.
 
     python -m benchmarks.training
@@ -91,37 +92,61 @@ def _child(name: str, *arguments: str) -> dict[str, Any]:
 def _summary(
     arguments: argparse.Namespace, rounds: dict[str, Any], runs: dict[int, dict[str, Any]]
 ) -> dict[str, Any]:
-    ratios = [ours / theirs for ours, theirs in zip(rounds["ours"], rounds["keras"], strict=True)]
-    per_event = {length: run["total_s"] * 1e6 / run["events"] for length, run in runs.items()}
-    shorter, longer = per_event.values()
+    shorter, longer = runs.values()
+    ours, keras = _rates(rounds["ours"]), _rates(rounds["keras"])
+    ratios, ratios_cpu = _ratios(rounds, "events_per_s"), _ratios(rounds, "events_per_cpu_s")
     return {
-        "train_events_per_s": round(statistics.median(rounds["ours"])),
-        "keras_events_per_s": round(statistics.median(rounds["keras"])),
+        "train_events_per_s": ours["events_per_s"],
+        "keras_events_per_s": keras["events_per_s"],
         "ratio": round(statistics.median(ratios), 1),
-        "spread": {
-            "train_events_per_s": _spread(rounds["ours"], 0),
-            "keras_events_per_s": _spread(rounds["keras"], 0),
-            "ratio": _spread(ratios, 1),
-        },
+        "ratio_cpu": round(statistics.median(ratios_cpu), 1),
+        "spread": {"ratio": _spread(ratios), "ratio_cpu": _spread(ratios_cpu)},
+        "events_per_cpu_s": {"ours": ours["events_per_cpu_s"], "keras": keras["events_per_cpu_s"]},
         "padding_share": round(rounds["padding_share"], 4),
         "peak_memory_bytes": max(run["peak_memory_bytes"] for run in runs.values()),
-        "us_per_event": {str(length): round(value, 1) for length, value in per_event.items()},
-        "times_cost_per_event": round(longer / shorter, 3),
-        "runs": {str(length): _rounded(run) for length, run in runs.items()},
+        "times_cost_per_event": round(_us_per_event(longer)["wall"] / _us_per_event(shorter)["wall"], 3),
+        "times_cost_per_event_cpu": round(_us_per_event(longer)["cpu"] / _us_per_event(shorter)["cpu"], 3),
+        "runs": {str(length): _told(run) for length, run in runs.items()},
         "epochs": 1,
         "workload": vars(arguments),
         "machine": machine(),
     }
 
 
-def _rounded(run: dict[str, Any]) -> dict[str, Any]:
-    stages = {name: round(seconds, 1) for name, seconds in run["stages_s"].items()}
-    each = {name: round(seconds * 1e6 / run["events"], 1) for name, seconds in run["stages_s"].items()}
-    return {**run, "stages_s": stages, "stages_us_per_event": each, "total_s": round(run["total_s"], 1)}
+def _ratios(rounds: dict[str, Any], rate: str) -> list[float]:
+    """Return how many times the rate of Keras ours is, by round."""
+    return [ours[rate] / theirs[rate] for ours, theirs in zip(rounds["ours"], rounds["keras"], strict=True)]
 
 
-def _spread(values: list[float], digits: int) -> list[float]:
-    return [round(min(values), digits), round(max(values), digits)]
+def _spread(values: list[float]) -> list[float]:
+    return [round(min(values), 1), round(max(values), 1)]
+
+
+def _rates(rounds: list[dict[str, float]]) -> dict[str, int]:
+    """Return the median rates of the rounds, by name."""
+    return {name: round(statistics.median(each[name] for each in rounds)) for name in rounds[0]}
+
+
+def _told(run: dict[str, Any]) -> dict[str, Any]:
+    """Return a run with its seconds rounded, and the microseconds an event of each stage."""
+    spent = {**run["stages"], "total": run["total"]}
+    return {
+        "events": run["events"],
+        "items": run["items"],
+        "peak_memory_bytes": run["peak_memory_bytes"],
+        "seconds": {
+            name: {kind: round(each, 1) for kind, each in took.items()} for name, took in spent.items()
+        },
+        "us_per_event": {name: _us(took, run["events"]) for name, took in spent.items()},
+    }
+
+
+def _us_per_event(run: dict[str, Any]) -> dict[str, float]:
+    return _us(run["total"], run["events"])
+
+
+def _us(took: dict[str, float], events: int) -> dict[str, float]:
+    return {kind: round(took[f"{kind}_s"] * 1e6 / events, 1) for kind in ("wall", "cpu")}
 
 
 if __name__ == "__main__":

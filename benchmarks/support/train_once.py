@@ -9,7 +9,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from foreclick.quiet import importing_tensorflow
 from foreclick.settings import Settings
@@ -24,19 +24,36 @@ if TYPE_CHECKING:
 _SAID_EVERY_S = 10.0
 
 
+class Moment(NamedTuple):
+    """The seconds that have passed on the wall, and those that all threads of this process have computed."""
+
+    wall_s: float
+    cpu_s: float
+
+    @classmethod
+    def now(cls) -> Moment:
+        """Return this moment."""
+        return cls(time.monotonic(), time.process_time())
+
+    def since(self, before: Moment) -> dict[str, float]:
+        """Return both seconds between ``before`` and this moment, by name."""
+        return {"wall_s": self.wall_s - before.wall_s, "cpu_s": self.cpu_s - before.cpu_s}
+
+
 class Stopwatch:
     """Notes when the first and the last batch of the run were learned."""
 
     def __init__(self) -> None:
-        self.first_s = self.last_s = self._said_s = time.monotonic()
+        self.first = self.last = Moment.now()
+        self._said_s = self.last.wall_s
         self.begun = False
 
     def batch(self, stage: str, epoch: int, most_epochs: int, share_done: float) -> None:
-        self.last_s = time.monotonic()
+        self.last = Moment.now()
         if not self.begun:
-            self.begun, self.first_s = True, self.last_s
-        if self.last_s - self._said_s > _SAID_EVERY_S:
-            self._said_s = self.last_s
+            self.begun, self.first = True, self.last
+        if self.last.wall_s - self._said_s > _SAID_EVERY_S:
+            self._said_s = self.last.wall_s
             say(f"  {stage}, epoch {epoch} of {most_epochs}: {share_done:.0%}")
 
     def epoch(self, report: EpochReport) -> None:
@@ -66,26 +83,25 @@ def main() -> None:
     log, directory = Path(sys.argv[1]), Path(sys.argv[2])
     with importing_tensorflow():
         from model_store.training import train_table
-    begun_s = time.monotonic()
+    begun = Moment.now()
     table = read_table(log, directory / "table")
-    read_s = time.monotonic()
-    say(f"  {len(table):,} events in a table after {read_s - begun_s:.1f} s")
+    read = Moment.now()
+    say(f"  {len(table):,} events in a table after {read.wall_s - begun.wall_s:.1f} s")
     settings = TrainingSettings(window_size=Settings().window_size, most_epochs=1, refit=False)
     watch = Stopwatch()
     store = ModelStore(directory / "models")
     train_table(table, settings, store, "gru", watch, work_directory=directory)
-    done_s = time.monotonic()
-    stages_s = {
-        "read": read_s - begun_s,
-        "prepare": watch.first_s - read_s,
-        "learn": watch.last_s - watch.first_s,
-        "measure_and_publish": done_s - watch.last_s,
-    }
+    done = Moment.now()
     result = {
         "events": len(table),
         "items": len(table.item_ids),
-        "stages_s": stages_s,
-        "total_s": done_s - begun_s,
+        "stages": {
+            "read": read.since(begun),
+            "prepare": watch.first.since(read),
+            "learn": watch.last.since(watch.first),
+            "measure_and_publish": done.since(watch.last),
+        },
+        "total": done.since(begun),
         "peak_memory_bytes": peak_memory_bytes(),
     }
     print(json.dumps(result))

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.support.train_once import read_table, say
+from benchmarks.support.train_once import Moment, read_table, say
 from foreclick.quiet import importing_tensorflow
 from foreclick.settings import Settings
 
@@ -35,6 +34,23 @@ from model_store.specification import NetworkSpecification
 from model_store.training_settings import TrainingSettings
 
 SETTINGS = TrainingSettings(window_size=Settings().window_size)
+
+
+class Rates(NamedTuple):
+    """Scored events a second on the wall, and a second of CPU time of all threads."""
+
+    events_per_s: float
+    events_per_cpu_s: float
+
+    def __str__(self) -> str:
+        """Say both."""
+        return f"{self.events_per_s:,.0f} events/s ({self.events_per_cpu_s:,.0f} a second of CPU time)"
+
+    @classmethod
+    def since(cls, begun: Moment, events: int) -> Rates:
+        """Return the rates of ``events`` that were learned since ``begun``."""
+        spent = Moment.now().since(begun)
+        return cls(events / spent["wall_s"], events / spent["cpu_s"])
 
 
 def prepared(log: Path, directory: Path) -> tuple[Samples, Learner, NetworkSpecification]:
@@ -81,8 +97,8 @@ def keras_batch(batch: Batch) -> tuple[Any, Any, Any]:
     return batch.item, following.reshape(batch.item.shape), weight.reshape(batch.item.shape)
 
 
-def keras_round(model: keras.Model, batches: list[Batch]) -> float:
-    """Return the scored events a second of `model.fit` over ``batches``."""
+def keras_round(model: keras.Model, batches: list[Batch]) -> Rates:
+    """Return the rates of `model.fit` over ``batches``."""
 
     def rows() -> Iterator[tuple[Any, Any, Any]]:
         yield from map(keras_batch, batches)
@@ -90,19 +106,19 @@ def keras_round(model: keras.Model, batches: list[Batch]) -> float:
     whole = tf.TensorSpec([None, None], tf.int32)
     signature = (whole, whole, tf.TensorSpec([None, None], tf.float32))
     data = tf.data.Dataset.from_generator(rows, output_signature=signature)
-    begun_s = time.monotonic()
+    begun = Moment.now()
     model.fit(data, epochs=1, shuffle=False, verbose=0)
-    return events_of(batches) / (time.monotonic() - begun_s)
+    return Rates.since(begun, events_of(batches))
 
 
-def our_round(learner: Learner, samples: Samples, groups: list[Any]) -> float:
-    """Return the scored events a second of our steps, encoding included."""
-    begun_s, events = time.monotonic(), 0
+def our_round(learner: Learner, samples: Samples, groups: list[Any]) -> Rates:
+    """Return the rates of our steps, encoding included."""
+    begun, events = Moment.now(), 0
     for group in groups:
         batch = samples.batch(group)
         learner.learn(batch, SETTINGS.learning_rate)
         events += len(batch.scored)
-    return events / (time.monotonic() - begun_s)
+    return Rates.since(begun, events)
 
 
 def events_of(batches: list[Batch]) -> int:
@@ -111,7 +127,7 @@ def events_of(batches: list[Batch]) -> int:
 
 
 def main() -> None:
-    """Run the rounds and print both rates of each."""
+    """Run the rounds and print the rates of each."""
     log, directory, rounds, keras_steps, our_steps = sys.argv[1:]
     samples, learner, specification = prepared(Path(log), Path(directory))
     groups = samples.shuffled(SETTINGS.most_batch_events, np.random.default_rng(0))
@@ -127,13 +143,13 @@ def main() -> None:
         theirs.append(
             keras_round(model, [samples.batch(group) for group in islice(endless, int(keras_steps))])
         )
-        say(f"  round {number}: ours {ours[-1]:,.0f} events/s, Keras {theirs[-1]:,.0f}")
+        say(f"  round {number}: ours {ours[-1]}, Keras {theirs[-1]}")
     result = {
         "items": specification.item_count - 1,
         "batch_steps": SETTINGS.most_batch_events,
         "padding_share": 1 - int(lengths.sum()) / padded,
-        "ours": ours,
-        "keras": theirs,
+        "ours": [rates._asdict() for rates in ours],
+        "keras": [rates._asdict() for rates in theirs],
     }
     print(json.dumps(result))
 
