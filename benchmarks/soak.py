@@ -45,12 +45,12 @@ def main() -> None:
             stream.drop_read()
             held = ", ".join(f"{name} {value:,}" for name, value in samples[0][-1].items())
             print(f"minute {joined}: {stream.waiting():,} events wait; {held}", flush=True)
-        exits = [worker.exits for worker in stream.workers]
+        ended = sum(len(worker.exits) for worker in stream.workers)
         counts = stream.finish()
     summary = {
         **counts,
         "joins_and_leaves": joined,
-        "unasked_ends": sum(map(len, exits)),
+        "unasked_ends": ended,
         "held": {f"worker-{number}": _growth(one) for number, one in enumerate(samples)},
         "workload": vars(arguments),
         "machine": machine(),
