@@ -18,6 +18,7 @@ RATE = 100.0
 QUICK = (
     "worker killed at step 6",
     "Redis emptied",
+    "promotion between publish and write",
     "worker killed at step 8",
     "Redis set back",
     "network cut to the broker",
