@@ -27,6 +27,7 @@ from faust.types import TP, ConsumerMessage
 from streamer.errors import BrokerUnavailable
 from streamer.records import FetchedBatch
 from streamer.transport_fetching import LeanConsumer, LeanConsumerThread
+from streamer.transport_headers import read_any_header_names
 from streamer.worker_status import ReadPosition
 
 FETCH_MAX_WAIT_MS: Final = 500
@@ -139,6 +140,7 @@ class BatchConsumerThread(LeanConsumerThread):
     def _create_worker_consumer(self, _transport: Transport) -> aiokafka.AIOKafkaConsumer:
         app = cast(BatchApp, self.app)
         self._assignor = RoundRobinPartitionAssignor
+        read_any_header_names()
         return TaggingConsumer(
             app.commit_tag,
             enable_auto_commit=False,
