@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, Command]] = {
         "foreclick.commands.export_behavior:export_behavior", "Write the naive example's CSV from a log."
     ),
     "worker": Command("foreclick.commands.worker:worker", "Score events as they come."),
+    "rebuild": Command("foreclick.commands.rebuild:rebuild", "Build users' states anew from the events."),
     "watch": Command("foreclick.commands.watch:watch", "Show predictions as they come."),
     "dlq": Command("foreclick.commands.dlq:app", "List, show, put back and delete dead letters."),
     "schema": Command("foreclick.commands.schema:schema", "Print the contract as JSON Schema or AsyncAPI."),

@@ -5,6 +5,7 @@ ForeclickError
 ├── AddressMissing       a worker was started without the address of a server that it needs
 ├── TopicsError          the topics cannot be made, or have other partitions than the settings say
 ├── CheckError           a run could not be checked; it says nothing about the run
+├── RebuildError         states cannot be built anew as things are
 ├── DemoError            the demo could not be run to its end
 ├── EvaluationError      there is nothing to measure, or the report cannot be written
 └── ServiceError         an embedded Kafka or Valkey cannot be started or reached
@@ -35,6 +36,10 @@ class TopicsError(ForeclickError):
 
 class CheckError(ForeclickError):
     """A run could not be checked; it says nothing about the run."""
+
+
+class RebuildError(ForeclickError):
+    """States cannot be built anew as things are."""
 
 
 class DemoError(ForeclickError):

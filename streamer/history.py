@@ -10,10 +10,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from model_store.serving import ServedModel
 from streamer.memory import Slot
-from streamer.records import DecodedBatch, FetchedBatch
+from streamer.records import DecodedBatch, FetchedBatch, SourcePartition
 
 
 class ModelChange(NamedTuple):
@@ -107,6 +108,22 @@ class ScoringPlan:
         at = bisect_right(self._changes, first, key=lambda one: one.from_offset)
         self._changes.insert(at, change)
         return Piece(batch, current, change, silent)
+
+
+class Keeper(Protocol):
+    """Keeps what must be known of partitions and versions beside Redis."""
+
+    async def plan(self, source: SourcePartition, written: int | None, published: int) -> ScoringPlan:
+        """Return the plan of a partition whose states have reached ``written``, as of now.
+
+        All before ``published`` is known to have been published and written once.
+        """
+
+    async def announce(self, source: SourcePartition, change: ModelChange) -> None:
+        """Return once ``change`` is acknowledged for good."""
+
+    async def model(self, version: str) -> ServedModel:
+        """Return a version that does not serve any more. Raises `ModelUnavailable`."""
 
 
 def _cut(batch: FetchedBatch, limits: Sequence[int]) -> list[FetchedBatch]:

@@ -14,7 +14,7 @@ from streamer.versions import VersionShelf
 
 
 class KafkaKeeper:
-    """A `streamer.pipeline.Keeper` over the ledger topic and the model store."""
+    """A `streamer.history.Keeper` over the ledger topic and the model store."""
 
     def __init__(self, config: WorkerConfig, now_ms: Callable[[], int]) -> None:
         self._ledger = Ledger(
@@ -28,16 +28,16 @@ class KafkaKeeper:
         self._take_over = TakeOver(self._ledger, config.state_ttl_ms, now_ms)
         self._shelf = VersionShelf(config.model_store, config.model_name, exact=config.exact_search)
 
-    async def plan(self, source: SourcePartition, written: int | None) -> ScoringPlan:
-        """See `streamer.pipeline.Keeper.plan`."""
-        return await self._take_over.plan(source, written)
+    async def plan(self, source: SourcePartition, written: int | None, published: int) -> ScoringPlan:
+        """See `streamer.history.Keeper.plan`."""
+        return await self._take_over.plan(source, written, published)
 
     async def announce(self, source: SourcePartition, change: ModelChange) -> None:
-        """See `streamer.pipeline.Keeper.announce`."""
+        """See `streamer.history.Keeper.announce`."""
         await self._ledger.announce(source, change)
 
     async def model(self, version: str) -> ServedModel:
-        """See `streamer.pipeline.Keeper.model`."""
+        """See `streamer.history.Keeper.model`."""
         return await self._shelf.get(version)
 
     def close(self) -> None:

@@ -66,6 +66,10 @@ class Partition:
             return batch
         return FetchedBatch(batch.partition, batch.records[first:], batch.generation)
 
+    def rests_at(self, offset: int | None) -> bool:
+        """Return whether all that was accepted is written, and Redis was left at ``offset``."""
+        return not self.closed and self.written == offset and self._position == (offset or 0)
+
     @property
     def catching_up(self) -> bool:
         """Whether what is due now was published before, and only brings the states forward."""

@@ -15,12 +15,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from model_store.serving import ServedModel
 from streamer.decoding import decode_batch
 from streamer.errors import BrokerUnavailable, StaleOwner, StoreUnavailable
-from streamer.history import ModelChange, Piece, ScoringPlan, mark_partial
+from streamer.history import Keeper, Piece, ScoringPlan, mark_partial
 from streamer.memory import Slot
 from streamer.partitions import Dropped, Partition, Stages
 from streamer.profile import Profile
@@ -31,26 +31,14 @@ from streamer.scorer import Scorer
 from streamer.scoring import ScoredBatch
 from streamer.state import unpack_states
 from streamer.tally import Tally
-from streamer.window_store import WindowStore
+from streamer.window_store import BEING_EMPTIED, WindowStore
 
 logger = logging.getLogger(__name__)
 
 Seek = Callable[[int, int | None], Awaitable[int]]
 Answer = TypeVar("Answer")
 STORE_RETRY_LIMIT_S = 60.0
-
-
-class Keeper(Protocol):
-    """Keeps what must be known of partitions and versions beside Redis."""
-
-    async def plan(self, source: SourcePartition, written: int | None) -> ScoringPlan:
-        """Return the plan of a partition whose states have reached ``written``, as of now."""
-
-    async def announce(self, source: SourcePartition, change: ModelChange) -> None:
-        """Return once ``change`` is acknowledged for good."""
-
-    async def model(self, version: str) -> ServedModel:
-        """Return a version that does not serve any more. Raises `ModelUnavailable`."""
+STORE_LOOK_INTERVAL_S = 2.0
 
 
 class Pipeline:
@@ -92,15 +80,26 @@ class Pipeline:
         """Work until cancelled. What no retry can cure ends the run with its error."""
         async with self._tasks as tasks:
             tasks.create_task(self._scorer.run())
+            tasks.create_task(self._look_after_states())
+
+    async def look(self) -> None:
+        """See whether Redis still stands where idle partitions left it; rebuild those where it does not."""
+        for partition in list(self._partitions.values()):
+            written = partition.written
+            if not partition.rests_at(written):
+                continue  # what is in flight will notice
+            actual = await self._offset(partition.source)
+            if actual != written and partition.rests_at(written):
+                await self._read_on_from(partition, StaleOwner(written, actual))
 
     async def start_offsets(self, sources: Mapping[int, SourcePartition]) -> dict[int, int | None]:
         """Return the offset at which each newly owned partition goes on; None before its first write."""
         offsets = await asyncio.gather(*map(self._offset, sources.values()))
         return dict(zip(sources, offsets, strict=True))
 
-    async def plan(self, source: SourcePartition, written: int | None) -> ScoringPlan:
-        """Return what `assign` needs to know of a partition whose states have reached ``written``."""
-        return await self._patiently(lambda: self._keeper.plan(source, written))
+    async def plan(self, source: SourcePartition, written: int | None, published: int = 0) -> ScoringPlan:
+        """Return what `assign` needs to know of a partition. See `Keeper.plan`."""
+        return await self._patiently(lambda: self._keeper.plan(source, written, published))
 
     def assign(
         self, source: SourcePartition, written: int | None, generation: int, plan: ScoringPlan
@@ -252,13 +251,18 @@ class Pipeline:
         partition.closed = True
         number = partition.source.partition
         logger.warning("partition %d: %s; reading on from there", number, stale)
-        plan = await self.plan(partition.source, stale.actual)
+        actual = stale.actual if stale.actual != BEING_EMPTIED else await self._offset(partition.source)
+        published = max(partition.written or 0, partition.plan.silent_until)
+        plan = await self.plan(partition.source, actual, published)
         plan.frontier = max(plan.frontier, partition.accepted)
-        if (stale.actual or 0) < (partition.written or 0):
-            plan.silent_until = max(plan.silent_until, partition.written or 0, partition.plan.silent_until)
-        generation = await self._seek(number, stale.actual)
+        generation = await self._seek(number, actual)
         if self._partitions.get(number) is partition:
-            self.assign(partition.source, stale.actual, generation, plan)
+            self.assign(partition.source, actual, generation, plan)
+
+    async def _look_after_states(self) -> None:
+        while True:
+            await asyncio.sleep(STORE_LOOK_INTERVAL_S)
+            await self.look()
 
     async def _offset(self, source: SourcePartition) -> int | None:
         return await self._patiently(lambda: self._store.offset(source))

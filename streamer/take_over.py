@@ -24,16 +24,16 @@ class TakeOver:
         self._state_ttl_ms = state_ttl_ms
         self._now_ms = now_ms
 
-    async def plan(self, source: SourcePartition, written: int | None) -> ScoringPlan:
+    async def plan(self, source: SourcePartition, written: int | None, published: int = 0) -> ScoringPlan:
         """Return the plan for ``source``, whose states in Redis have reached ``written``; None for no states.
 
-        What lies before the group's committed offset was published and written once; if Redis is behind it,
-        these records only bring the states forward. Raises `BrokerUnavailable`.
+        What lies before the group's committed offset, or before ``published``, was published and written
+        once; if Redis is behind it, these records only bring the states forward. Raises `BrokerUnavailable`.
         """
         # The history first: whatever was recorded before the end was looked at may have been published.
         history = (await self._ledger.histories([source]))[source.partition]
         bounds = (await self._ledger.bounds([source]))[source.partition]
-        settled = bounds.settled or 0
+        settled = max(bounds.settled or 0, published)
         silent_until = settled if settled > (written or 0) else 0
         if silent_until:
             logger.warning(

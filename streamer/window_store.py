@@ -17,6 +17,8 @@ from streamer.records import SourcePartition
 from streamer.redis_link import RedisLink
 
 MAX_CONNECTIONS: Final = 8
+# Stands in place of an offset while a partition's states are deleted: nobody may read or write them then.
+BEING_EMPTIED: Final = -1
 _REDIS_ERRORS: Final = (RedisError, RedisClusterException)
 
 # KEYS: the offset, then the users. ARGV: the expected offset ("" for none), the new one, the time to
@@ -136,11 +138,17 @@ class RedisWindowStore:
             raise StaleOwner(expected, _number(found))
 
     async def offset(self, source: SourcePartition) -> int | None:
-        """See `WindowStore.offset`."""
+        """See `WindowStore.offset`. While the partition is being emptied, it is `StoreUnavailable`."""
         try:
-            return _number(await self._ask("GET", self._root(source)))
+            found = _number(await self._ask("GET", self._root(source)))
         except _REDIS_ERRORS as error:
             raise _unavailable(error) from error
+        if found == BEING_EMPTIED:
+            raise StoreUnavailable(
+                f"the states of partition {source.partition} are being deleted by `foreclick rebuild`; "
+                "if that was broken off, run it again."
+            )
+        return found
 
     async def used_memory_bytes(self) -> int:
         """Return how much memory the server has allocated, or all nodes. Raises `StoreUnavailable`."""
@@ -167,7 +175,12 @@ class RedisWindowStore:
 
     def _root(self, source: SourcePartition) -> bytes:
         """Return the key of the partition's offset, which also begins its users' keys."""
-        return f"{self._prefix}{{{source.topic_id[:8]}.{source.partition}}}".encode()
+        return root_key(self._prefix, source)
+
+
+def root_key(prefix: str, source: SourcePartition) -> bytes:
+    """Return the key of the partition's offset, which also begins its users' keys."""
+    return f"{prefix}{{{source.topic_id[:8]}.{source.partition}}}".encode()
 
 
 def _number(text: bytes | None) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from random import Random
 from typing import Any
 
@@ -17,6 +17,7 @@ from streamer.history import HistoryCut, ModelChange, PartitionHistory, ScoringP
 from streamer.pipeline import Pipeline
 from streamer.profile import Profile
 from streamer.records import SourcePartition
+from streamer.reload import _warm
 from streamer.rendering import RenderingSettings
 from streamer.room import Room
 from streamer.scorer import Scorer
@@ -119,8 +120,9 @@ class InMemoryKeeper:
         self.before_announcing: Callable[[], Awaitable[None]] | None = None
         self._models = {model.version: model for model in models}
 
-    async def plan(self, _source: SourcePartition, written: int | None) -> ScoringPlan:
-        silent_until = self.settled if self.settled > (written or 0) else 0
+    async def plan(self, _source: SourcePartition, written: int | None, published: int) -> ScoringPlan:
+        settled = max(self.settled, published)
+        silent_until = settled if settled > (written or 0) else 0
         return ScoringPlan(PartitionHistory(tuple(self.changes), self.cut), self.end, silent_until)
 
     async def announce(self, _source: SourcePartition, change: ModelChange) -> None:
@@ -207,4 +209,11 @@ def log_of(count: int) -> list[Record]:
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    compile_kernels()
     asyncio.run(asyncio.wait_for(scenario(), 120))
+
+
+@cache
+def compile_kernels() -> None:
+    """Compile what is not in this machine's cache yet, which may take minutes and is no test's time."""
+    _warm(MODEL)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from streamer.errors import StaleOwner, StoreUnavailable
 from streamer.records import SourcePartition
-from streamer.window_store import Snapshot
+from streamer.window_store import BEING_EMPTIED, Snapshot
 
 
 class InMemoryWindowStore:
@@ -33,7 +33,10 @@ class InMemoryWindowStore:
 
     async def offset(self, source: SourcePartition) -> int | None:
         self._fail()
-        return self.offsets.get(source)
+        found = self.offsets.get(source)
+        if found == BEING_EMPTIED:
+            raise StoreUnavailable("being emptied")
+        return found
 
     def _fail(self) -> None:
         if self.failures:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.history import HistoryCut, ModelChange, PartitionHistory, ScoringPlan
+from streamer.window_store import BEING_EMPTIED
 from tests.streamer.events import START_MS, batch, event, record
 from tests.streamer.models import random_model
 from tests.streamer.pipelines import SOURCE, InMemoryKeeper, Topic, Worker, log_of, run
@@ -196,5 +197,52 @@ def test_a_store_that_lost_a_little_is_read_on_without_publishing_again() -> Non
             await worker.settle()
         assert topic.events == [f"e{n}" for n in range(21)]
         assert store.offsets[SOURCE] == 21
+
+    run(scenario)
+
+
+def test_lost_states_are_noticed_without_any_event() -> None:
+    async def scenario() -> None:
+        store, topic = InMemoryWindowStore(), Topic()
+        async with Worker(store, topic, log_of(6)) as worker:
+            await worker.read(3)
+            await worker.settle()
+            await worker.pipeline.look()
+            assert worker.seeks == []
+            store.offsets.clear()
+            store.states.clear()
+            await worker.pipeline.look()
+            assert worker.seeks == [None]
+            assert worker.pipeline.catching_up() == [0]
+            await worker.read(6, first=0, generation=2)
+            await worker.settle()
+            assert topic.events == [f"e{n}" for n in range(6)]
+            assert store.offsets[SOURCE] == 6
+
+    run(scenario)
+
+
+def test_a_worker_waits_while_its_states_are_deleted_and_then_rebuilds_them() -> None:
+    async def scenario() -> None:
+        store, topic = InMemoryWindowStore(), Topic()
+        async with Worker(store, topic, log_of(12)) as worker:
+            await worker.read(3)
+            await worker.settle()
+            kept = dict(store.states)
+            store.offsets[SOURCE] = BEING_EMPTIED
+            store.states.clear()
+            worker.log = log_of(15)
+            await worker.read(3, first=12)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert worker.seeks == []
+            del store.offsets[SOURCE]
+            await worker.rewound()
+            assert worker.seeks == [None]
+            worker.log = log_of(12)
+            await worker.read(4, first=0, generation=2)
+            await worker.settle()
+            assert store.states == kept
+            assert topic.events == [f"e{n}" for n in range(12)]
 
     run(scenario)
