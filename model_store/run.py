@@ -104,7 +104,7 @@ class Run:
             hidden_item_share=self._hidden_item_share(),
             sample_size=settings.negatives,
             seed=settings.seed,
-            action_weight=settings.action_weight,
+            action_weight=settings.action_weight_of(encoder.statistics.events),
             together=self._together,
         )
         samples = Samples.of(part, encoder, specification)

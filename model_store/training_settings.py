@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 from model_store.cleaning.rules import Rule
 from model_store.errors import TrainingError
 from model_store.features.groups import DEFAULT_GROUPS
+from model_store.features.table import LARGE_LOG_EVENTS
 from model_store.specification import NetworkName
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_ACTION_WEIGHT: Final = 20.0
+_ACTION_WEIGHT_OF_SMALL_LOGS: Final = 5.0
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS
 CHURN_HORIZONS_MS: Final = (
@@ -38,9 +41,9 @@ class TrainingSettings:
     64 and ``most_batch_events``: a small log needs more steps, a large one fuller batches.
     The learning rate is cut after an epoch that gains a smaller share of the loss than ``rate_cut_below``.
     ``action_weight`` weighs the next action's loss beside those of the items and of the hazard, which are
-    larger and teach less of it. ``hidden_item_share`` is the share of items that training shows as unknown;
-    None takes the share that was unknown in the validation part, from 2 to 50 per cent. ``feature_groups``
-    are names of `features.groups`.
+    larger and teach less of it; None takes 20, or 5 of a log with under 5,000 events. ``hidden_item_share``
+    is the share of items that training shows as unknown; None takes the share that was unknown in the
+    validation part, from 2 to 50 per cent. ``feature_groups`` are names of `features.groups`.
     Of a validation or test part with more than ``most_measured_events``, only the users that hold as many are
     measured, drawn at random, and the baselines beside it learn from ``most_baseline_events`` at most.
     ``cleaning`` are the rules by which the log, and then each live event, is cleaned; None cleans nothing.
@@ -59,7 +62,7 @@ class TrainingSettings:
     churn_horizon_ms: int | None = None
     dropout: float = 0.25
     hidden_item_share: float | None = None
-    action_weight: float = 5.0
+    action_weight: float | None = None
     negatives: int = 4_096
     batch_events: int | None = None
     most_batch_events: int = 2_560
@@ -73,6 +76,12 @@ class TrainingSettings:
     refit: bool = True
     cleaning: tuple[Rule, ...] | None = None
     seed: int = 0
+
+    def action_weight_of(self, events: int) -> float:
+        """Return the weight of the next action's loss where there are so many ``events`` to learn."""
+        if self.action_weight is not None:
+            return self.action_weight
+        return _ACTION_WEIGHT if events >= LARGE_LOG_EVENTS else _ACTION_WEIGHT_OF_SMALL_LOGS
 
 
 # Sessions alone ask for a larger network; with times, a store keeps the state for every shopper. The early

@@ -47,7 +47,8 @@ def build_network(specification: NetworkSpecification, dropout: float, seed: int
     )
     body = BODIES[specification.network](specification, read, dropout, seed)
     hidden = keras.layers.Identity(name=HIDDEN_OUTPUT)(body)
-    heads = build_heads(specification, hidden, shown_items, inputs["event_type"], inputs["numeric"])
+    direct = (inputs["event_type"], inputs["numeric"])
+    heads = build_heads(specification, hidden, shown_items, *direct, dropout, seed + 2)
     return keras.Model(inputs, heads, name="network")
 
 

@@ -20,17 +20,28 @@ KNOWN_OUTPUT: Final = "known"
 
 
 def build_heads(
-    specification: NetworkSpecification, hidden: Any, shown_items: Any, event_type: Any, numeric: Any
+    specification: NetworkSpecification,
+    hidden: Any,
+    shown_items: Any,
+    event_type: Any,
+    numeric: Any,
+    dropout: float,
+    seed: int,
 ) -> dict[str, Any]:
     """Return the heads of ``hidden`` [B, T, H] and of the events' items' vectors ``shown_items`` [B, T, D].
 
-    With `direct_inputs`, actions and hazard read ``event_type`` [B, T] and ``numeric`` [B, T, F] too.
+    With `direct_inputs`, actions and hazard read ``event_type`` [B, T] and ``numeric`` [B, T, F] too. Of a
+    log with times, training hides a share of ``dropout`` of the hidden vector from them: the weight of their
+    losses would have them learn it by heart.
 
     They are the logits ``next_action`` [B, T, A], if the network has that head ``hazard`` [B, T, K],
     the unit vectors ``query`` [B, T, D], and, if the window's own items are candidates, ``own``
     [B, T, OWN_OUTPUTS], what `own_items.own_logits` reads.
     """
-    known = _with_direct_inputs(specification, hidden, event_type, numeric)
+    shown = hidden
+    if specification.timed:
+        shown = keras.layers.Dropout(dropout, seed=seed, name="hide_hidden")(hidden)
+    known = _with_direct_inputs(specification, shown, event_type, numeric)
     outputs = {"next_action": keras.layers.Dense(len(specification.action_names), name="action")(known)}
     if specification.hazard_edges_ms:
         outputs["hazard"] = keras.layers.Dense(len(specification.hazard_edges_ms), name="hazard")(known)

@@ -15,6 +15,7 @@ import pytest
 from model_store.errors import FileAbsentError, FileCorruptError, TrainingError
 from model_store.lookback import lookback_of_windows
 from model_store.networks.bodies import BODIES
+from model_store.networks.building import build_network
 from model_store.networks.specifying import specify
 from model_store.recompute import states_of_windows
 from model_store.serving import ServedModel, served_model_in
@@ -144,6 +145,31 @@ def test_a_served_model_says_what_the_saved_one_says(saved: Any, model: ServedMo
     for name in HEADS:
         np.testing.assert_allclose(getattr(heads, name), expected[name], rtol=0, atol=1e-5)
     np.testing.assert_allclose(states[:, :UNITS], expected["hidden"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("timed", "hides"), [(True, True), (False, False)])
+def test_training_hides_the_hidden_vector_from_the_heads_of_a_log_with_times(
+    timed: bool, hides: bool
+) -> None:
+    specification = specify(
+        small_encoder(timed=timed),
+        network="gru",
+        units=UNITS,
+        item_dimensions=4,
+        window_size=WINDOW_SIZE,
+        churn_horizon_ms=None,
+    )
+    network = build_network(specification, dropout=0.99, seed=1)
+    zeros = np.zeros((1, 40), np.int32)
+    inputs = {
+        "item_vectors": np.ones((1, 40, 4), np.float32),
+        "event_type": zeros,
+        "category": zeros,
+        "numeric": np.ones((1, 40, specification.numeric_features), np.float32),
+    }
+    known = keras.Model(network.input, network.get_layer("known").output)
+    hidden = known(inputs, training=True).numpy()[..., :UNITS]
+    assert (np.mean(hidden == 0) > 0.9) == timed
 
 
 def test_only_a_recurrent_model_keeps_a_state(model: ServedModel) -> None:

@@ -236,8 +236,10 @@ def test_defaults_depend_on_whether_a_log_has_times() -> None:
     timed = default_training_settings(window_size=20, timed=True)
     assert timed == TrainingSettings(window_size=20)
     assert timed.units == 64  # what a worker stores of each shopper depends on it
+    assert [timed.action_weight_of(events) for events in (4_999, 5_000)] == [5.0, 20.0]
     ordered = default_training_settings(window_size=20, timed=False, units=32, item_dimensions=None)
     assert (ordered.units, ordered.item_dimensions, ordered.timed) == (32, 100, False)
+    assert [ordered.action_weight_of(events) for events in (10, 1_000_000)] == [1.0, 1.0]
     with pytest.raises(TypeError, match="unit"):
         default_training_settings(window_size=20, timed=True, unit=32)
 
