@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -65,7 +66,14 @@ def _fuzzed(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="foreclick-fuzzing-") as place:
         words_file = Path(place) / "words"
         with words_file.open("wb") as words:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=words, stderr=words, check=False)
+            done = subprocess.run(
+                command,
+                env={**os.environ, "TMPDIR": place},  # libFuzzer ends its process without tidying up
+                stdin=subprocess.DEVNULL,
+                stdout=words,
+                stderr=words,
+                check=False,
+            )
         said = words_file.read_text(errors="replace").splitlines()
     seconds = round(time.monotonic() - started_s, 1)
     found = [line for line in said if line.startswith('{"target"')]
