@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from model_store.encoder import Inputs
+from model_store.kernels.reading import fill_read
 from model_store.specification import NetworkSpecification, Weights
 from model_store.stepping import Floats, cell_from_weights
 
@@ -13,7 +14,7 @@ class RecurrentBody:
     """Steps users' states from event to event. Holds no state itself, so threads may share it."""
 
     def __init__(self, specification: NetworkSpecification, weights: Weights) -> None:
-        self._specification = specification
+        self._input_dimensions = specification.input_dimensions
         self._cell = cell_from_weights(specification.network, weights)
         self._item_vectors = weights["item_vectors"]
         self._event_type_vectors = weights["event_type_vectors"]
@@ -35,13 +36,15 @@ class RecurrentBody:
 
     def _read(self, inputs: Inputs) -> Floats:
         """Return what the cell reads, float32[batch, input units]: the three vectors and the numbers."""
-        specification = self._specification
-        read = np.empty((len(inputs.item), specification.input_dimensions), np.float32)
-        items = specification.item_dimensions
-        types = items + specification.event_type_dimensions
-        categories = types + specification.category_dimensions
-        read[:, :items] = self._item_vectors[inputs.item]
-        read[:, items:types] = self._event_type_vectors[inputs.event_type]
-        read[:, types:categories] = self._category_vectors[inputs.category]
-        read[:, categories:] = inputs.numeric
+        read = np.empty((len(inputs.item), self._input_dimensions), np.float32)
+        fill_read(
+            inputs.item,
+            inputs.event_type,
+            inputs.category,
+            inputs.numeric,
+            self._item_vectors,
+            self._event_type_vectors,
+            self._category_vectors,
+            read,
+        )
         return read

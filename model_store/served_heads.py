@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.encoder import Inputs
+from model_store.kernels.heads import HeadWeights, fill_heads
+from model_store.kernels.products import SMALL_BATCH
 from model_store.specification import IMPORTED, NetworkSpecification, Weights
 from model_store.stepping import Floats
 
@@ -44,24 +46,39 @@ class ServedHeads:
     def __init__(self, specification: NetworkSpecification, weights: Weights) -> None:
         self._actions = len(specification.action_names)
         self._bins = len(specification.hazard_edges_ms)
-        self._item_vectors = weights["item_vectors"]
-        self._kernel, self._bias = _joined_heads(specification, weights)
-        self._of_item = np.concatenate(
-            [weights[f"{head}_kernel"][specification.units :] for head in _heads_of_item(specification)],
-            axis=1,
-        )
         self._dimensions = specification.item_dimensions
-        self._of_type, self._of_numeric = _direct_kernels(specification, weights)
+        of_item = [weights[f"{head}_kernel"][specification.units :] for head in _heads_of_item(specification)]
+        self._weights = HeadWeights(
+            *_joined_heads(specification, weights),
+            *_direct_kernels(specification, weights),
+            weights["item_vectors"],
+            np.concatenate(of_item, axis=1),
+        )
 
     def __call__(self, hidden: Floats, inputs: Inputs) -> Heads:
         """Return what the model says with ``hidden`` [batch, units] behind the events of ``inputs``."""
+        return self._of_few(hidden, inputs) if len(hidden) <= SMALL_BATCH else self._of_many(hidden, inputs)
+
+    def _of_few(self, hidden: Floats, inputs: Inputs) -> Heads:
+        weights = self._weights
+        outputs = len(weights.bias)
+        own = outputs - self._actions - self._bins - self._dimensions
+        widths = (self._actions, self._bins, self._dimensions, own)
+        heads = [np.empty((len(hidden), width), np.float32) for width in widths]
+        read = (np.ascontiguousarray(hidden), inputs.item, inputs.event_type, inputs.numeric)
+        fill_heads(*read, weights, np.empty(outputs, np.float32), *heads)
+        next_action, hazard, query, own_outputs = heads
+        return Heads(next_action, hazard if self._bins else None, query, own_outputs if own else None)
+
+    def _of_many(self, hidden: Floats, inputs: Inputs) -> Heads:
         actions, bins, dimensions = self._actions, self._bins, self._dimensions
-        outputs = hidden @ self._kernel  # float32[batch, actions + bins + dimensions + own outputs]
-        outputs += self._bias
-        if self._of_numeric is not None:
-            outputs[:, : actions + bins] += inputs.numeric @ self._of_numeric
-            outputs[:, : actions + bins] += self._of_type[inputs.event_type]
-        of_item = self._item_vectors[inputs.item] @ self._of_item
+        weights = self._weights
+        outputs = hidden @ weights.kernel  # float32[batch, actions + bins + dimensions + own outputs]
+        outputs += weights.bias
+        if len(weights.of_numeric):
+            outputs[:, : actions + bins] += inputs.numeric @ weights.of_numeric
+            outputs[:, : actions + bins] += weights.of_type[inputs.event_type]
+        of_item = weights.item_vectors[inputs.item] @ weights.of_item
         of_item += outputs[:, actions + bins :]
         return Heads(
             _softmax(outputs[:, :actions]),
@@ -104,12 +121,14 @@ def _heads_of_item(specification: NetworkSpecification) -> tuple[str, ...]:
     return ("query", "own") if specification.own_items else ("query",)
 
 
-def _direct_kernels(specification: NetworkSpecification, weights: Weights) -> tuple[Floats, Floats | None]:
-    """Return what actions and hazard do with types, [types, outputs], and with numbers; None: nothing."""
+def _direct_kernels(specification: NetworkSpecification, weights: Weights) -> tuple[Floats, Floats]:
+    """Return what actions and hazard do with types and with numbers, as `HeadWeights` has them."""
     heads = [head for head in specification.head_names() if head in ("action", "hazard")]
     direct = np.concatenate([weights[f"{head}_kernel"][specification.units :] for head in heads], axis=1)
     types = specification.event_type_count
-    return direct[:types], direct[types:] if specification.direct_inputs else None
+    if not specification.direct_inputs:
+        return np.zeros((types, direct.shape[1]), np.float32), direct[:0]
+    return direct[:types], direct[types:]
 
 
 def _joined_heads(specification: NetworkSpecification, weights: Weights) -> tuple[Floats, Floats]:

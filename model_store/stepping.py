@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.errors import FormatTooNewError
+from model_store.kernels.gru import step_gru
+from model_store.kernels.products import SMALL_BATCH
 from model_store.stored_states import rounded
 
 Floats = npt.NDArray[np.float32]
@@ -162,6 +164,23 @@ class GruCell:
 
     def step(self, state: Floats, inputs: Floats) -> Floats:
         """Return the hidden vectors float32[batch, units] after one more event; see `RecurrentCell`."""
+        return self._step_few(state, inputs) if len(state) <= SMALL_BATCH else self._step_many(state, inputs)
+
+    def _step_few(self, state: Floats, inputs: Floats) -> Floats:
+        stepped = np.empty((len(state), self._units), np.float32)
+        step_gru(
+            np.ascontiguousarray(state),
+            np.ascontiguousarray(inputs),
+            self._kernel,
+            self._recurrent_kernel,
+            self._bias,
+            self._candidate_bias,
+            np.empty((2, 3 * self._units), np.float32),
+            stepped,
+        )
+        return stepped
+
+    def _step_many(self, state: Floats, inputs: Floats) -> Floats:
         units = self._units
         from_inputs = inputs @ self._kernel  # float32[batch, 3 units]
         from_inputs += self._bias

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,9 +128,11 @@ def test_next_items_are_scaled_cosines_of_the_whole_catalogue() -> None:
     assert logits[0].tolist() == pytest.approx([14 * cosines[item] for item in expected], abs=1e-5)
 
 
-@pytest.mark.parametrize("batch", [1, 7, 64, 1_000, 4_096])
-def test_predictions_do_not_depend_on_the_batch(batch: int) -> None:
-    model = served(specification(), random_weights(specification()))
+@pytest.mark.parametrize("batch", [1, 4, 5, 64, 1_000, 4_096])
+@pytest.mark.parametrize("reads_more", [False, True])
+def test_predictions_do_not_depend_on_the_batch(batch: int, reads_more: bool) -> None:
+    network = replace(specification(direct_inputs=reads_more), own_items=reads_more)
+    model = served(network, random_weights(network))
     inputs = random_inputs(4_096)
     state = np.random.default_rng(4).uniform(-1, 1, (4_096, 4)).astype(np.float32)
     whole = model.heads(model.step(state, inputs), inputs)
@@ -140,6 +143,7 @@ def test_predictions_do_not_depend_on_the_batch(batch: int) -> None:
             (part.next_action, whole.next_action),
             (part.hazard, whole.hazard),
             (part.query, whole.query),
+            *([(part.own, whole.own)] if reads_more else []),
         ]:
             assert of_part is not None
             assert of_whole is not None

@@ -125,7 +125,7 @@ def test_a_simple_rnn_adds_its_inputs_and_its_state() -> None:
 
 
 @pytest.mark.parametrize("network", CELLS)
-@pytest.mark.parametrize("batch", [1, 3, 17, 255, 1_024])
+@pytest.mark.parametrize("batch", [1, 4, 5, 17, 255, 1_024])
 def test_a_users_state_does_not_depend_on_the_batch(batch: int, network: str) -> None:
     generator = np.random.default_rng(3)
     weights = random_weights(network, 4, units=64, inputs=98)
