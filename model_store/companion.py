@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from model_store.errors import FileCorruptError
 from model_store.features.table import features_named
+from model_store.kernels.perceptron import Perceptron as Perceptron
+from model_store.kernels.perceptron import pool_actions, pool_purchase
 from producers.events import EVENT_TYPES
 
 if TYPE_CHECKING:
@@ -25,32 +27,6 @@ COMPANION_FILE: Final = "companion.npz"
 _LEAST_PROBABILITY: Final = np.float32(1e-7)
 
 Floats = npt.NDArray[np.float32]
-
-
-class Perceptron(NamedTuple):
-    """One hidden layer of H rectified units, which may be none, beside a linear model.
-
-    It reads R numbers: what `read_by` gives, then a flag for each event type. ``direct`` is [R, outputs],
-    ``hidden_kernel`` [R, H], ``hidden_bias`` [H], ``kernel`` [H, outputs], ``bias`` [outputs].
-    """
-
-    direct: Floats
-    hidden_kernel: Floats
-    hidden_bias: Floats
-    kernel: Floats
-    bias: Floats
-
-    def __call__(self, read: Floats, event_type: npt.NDArray[np.int32]) -> Floats:
-        """Return the logits [batch, outputs] of what `read_by` gives and the events' types [batch]."""
-        numbers = read.shape[1]
-        hidden: Floats = read @ self.hidden_kernel[:numbers]
-        hidden += self.hidden_kernel[numbers:][event_type]
-        hidden += self.hidden_bias
-        np.maximum(hidden, 0, out=hidden)
-        logits: Floats = hidden @ self.kernel + self.bias
-        logits += read @ self.direct[:numbers]
-        logits += self.direct[numbers:][event_type]
-        return logits
 
 
 def read_by(inputs: Inputs) -> Floats:
@@ -77,22 +53,17 @@ class Companion(NamedTuple):
         """Return the pool of the network's probabilities [batch, A] and the companion's."""
         if not self.action_share:
             return network
-        logits = self.action(read_by(inputs), inputs.event_type)
-        logits *= np.float32(self.action_share)
-        logits += np.float32(1 - self.action_share) * np.log(np.maximum(network, _LEAST_PROBABILITY))
-        logits -= logits.max(axis=1, keepdims=True)
-        np.exp(logits, out=logits)
-        logits /= logits.sum(axis=1, keepdims=True)
+        logits = self.action(inputs.numeric, inputs.event_type, inputs.extra)
+        pool_actions(np.ascontiguousarray(network), np.float32(self.action_share), _LEAST_PROBABILITY, logits)
         return logits
 
     def purchase_in_session(self, probability: Floats, inputs: Inputs) -> Floats:
         """Return the pool of a probability [batch] of a purchase in the session and the companion's."""
         if not self.session_share:
             return probability
-        said = np.clip(probability, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
-        logit = np.float32(1 - self.session_share) * (np.log(said) - np.log1p(-said))
-        logit += np.float32(self.session_share) * self.session(read_by(inputs), inputs.event_type)[:, 0]
-        pooled: Floats = np.float32(0.5) * np.tanh(np.float32(0.5) * logit) + np.float32(0.5)
+        logits = self.session(inputs.numeric, inputs.event_type, inputs.extra)
+        pooled = np.empty(len(probability), np.float32)
+        pool_purchase(probability, np.float32(self.session_share), _LEAST_PROBABILITY, logits, pooled)
         return pooled
 
     def save(self, directory: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.errors import FileCorruptError
+from model_store.kernels.perceptron import fill_purchase
 from producers.events import EVENT_TYPES
 
 if TYPE_CHECKING:
@@ -37,13 +38,17 @@ class SessionPurchase:
 
     def __call__(self, next_action: Floats, inputs: Inputs) -> Floats:
         """Return the probability [batch] behind the events of ``inputs`` with those of ``next_action``."""
-        actions, types = next_action.shape[1], len(EVENT_TYPES)
-        log = np.log(np.maximum(next_action, np.float32(_LEAST_PROBABILITY)))
-        logit: Floats = log @ self._kernel[:actions]
-        logit += self._kernel[actions : actions + types][inputs.event_type]
-        logit += inputs.numeric @ self._kernel[actions + types :]
-        logit += self._bias
-        probability: Floats = np.float32(0.5) * np.tanh(np.float32(0.5) * logit) + np.float32(0.5)
+        probability = np.empty(len(next_action), np.float32)
+        fill_purchase(
+            np.ascontiguousarray(next_action),
+            inputs.event_type,
+            inputs.numeric,
+            self._kernel,
+            self._bias,
+            np.float32(_LEAST_PROBABILITY),
+            len(EVENT_TYPES),
+            probability,
+        )
         return probability
 
     def save(self, directory: Path) -> None:

@@ -1,0 +1,120 @@
+"""A small perceptron, and the pools of `model_store.companion`, event by event."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from model_store.kernels import compiled_bare
+from model_store.kernels.products import add_product, sigmoid, softmax
+
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int32]
+
+
+class Perceptron(NamedTuple):
+    """One hidden layer of H rectified units, which may be none, beside a linear model.
+
+    It reads R numbers: those of the network, those of its own, then a flag for each event type. ``direct`` is
+    [R, outputs], ``hidden_kernel`` [R, H], ``hidden_bias`` [H], ``kernel`` [H, outputs], ``bias`` [outputs].
+    """
+
+    direct: Floats
+    hidden_kernel: Floats
+    hidden_bias: Floats
+    kernel: Floats
+    bias: Floats
+
+    def __call__(self, numbers: Floats, event_type: Indices, more: Floats | None = None) -> Floats:
+        """Return the logits [batch, outputs] of ``numbers`` and ``more``, [batch, R less types] in all."""
+        more = numbers[:, :0] if more is None else more
+        logits = np.empty((len(event_type), len(self.bias)), np.float32)
+        hidden = np.empty(len(self.hidden_bias), np.float32)
+        numbers, more = np.ascontiguousarray(numbers), np.ascontiguousarray(more)
+        fill_logits(numbers, more, event_type, self, hidden, logits)
+        return logits
+
+
+@compiled_bare
+def fill_logits(
+    numeric: Floats,
+    extra: Floats,
+    event_type: Indices,
+    perceptron: Perceptron,
+    hidden: Floats,
+    logits: Floats,
+) -> None:
+    """Put the ``logits`` [B, outputs] of ``numeric`` [B, F] and ``extra`` [B, X] there.
+
+    ``hidden`` [H] is scratch.
+    """
+    own = numeric.shape[1]
+    types = own + extra.shape[1]
+    for event in range(len(logits)):
+        flag = types + event_type[event]
+        for unit in range(len(hidden)):
+            hidden[unit] = perceptron.hidden_bias[unit] + perceptron.hidden_kernel[flag, unit]
+        add_product(numeric[event], perceptron.hidden_kernel, hidden)
+        add_product(extra[event], perceptron.hidden_kernel[own:], hidden)
+        for unit in range(len(hidden)):
+            hidden[unit] = max(hidden[unit], np.float32(0))
+        said = logits[event]
+        for output in range(len(said)):
+            said[output] = perceptron.bias[output] + perceptron.direct[flag, output]
+        add_product(hidden, perceptron.kernel, said)
+        add_product(numeric[event], perceptron.direct, said)
+        add_product(extra[event], perceptron.direct[own:], said)
+
+
+@compiled_bare
+def pool_actions(network: Floats, share: Any, least: Any, logits: Floats) -> None:
+    """Turn ``logits`` [B, A] into their pool with the probabilities ``network`` [B, A], as probabilities.
+
+    ``share`` of the logarithms are theirs. Probabilities count as at least ``least``.
+    """
+    rest = np.float32(1) - share
+    for event in range(len(logits)):
+        for action in range(logits.shape[1]):
+            said = np.log(max(network[event, action], least))
+            logits[event, action] = share * logits[event, action] + rest * said
+        softmax(logits[event])
+
+
+@compiled_bare
+def pool_purchase(network: Floats, share: Any, least: Any, logits: Floats, pooled: Floats) -> None:
+    """Put the pool of ``logits`` [B, 1] with the probabilities ``network`` [B] into ``pooled`` [B].
+
+    Probabilities count as at least ``least`` away from 0 and 1.
+    """
+    rest = np.float32(1) - share
+    for event in range(len(pooled)):
+        said = min(max(network[event], least), np.float32(1) - least)
+        logit = rest * (np.log(said) - np.log1p(-said))
+        pooled[event] = sigmoid(logit + share * logits[event, 0])
+
+
+@compiled_bare
+def fill_purchase(
+    next_action: Floats,
+    event_type: Indices,
+    numeric: Floats,
+    kernel: Floats,
+    bias: Any,
+    least: Any,
+    types: int,
+    probability: Floats,
+) -> None:
+    """Put what `SessionPurchase` says into ``probability`` [B]; see there.
+
+    ``kernel`` [A + types + F] are the weights. Probabilities count as at least ``least``.
+    """
+    actions = next_action.shape[1]
+    for event in range(len(probability)):
+        logit = bias + kernel[actions + event_type[event]]
+        for action in range(actions):
+            logit += np.log(max(next_action[event, action], least)) * kernel[action]
+        for place in range(numeric.shape[1]):
+            logit += numeric[event, place] * kernel[actions + types + place]
+        probability[event] = sigmoid(logit)
