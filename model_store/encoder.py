@@ -157,15 +157,16 @@ class Encoder:
 
         It must reach back at least `lookback_events`; rows further back are not read.
         """
-        source, index = lookback.source, lookback.index
-        if self.cleaning is not None:
+        if self.cleaning is None:
+            source, index = lookback.kernel_source, lookback.index
+        else:
             own = lookback.copied()
-            source, index = self.cleaning.repaired(own.source), own.index
+            source, index = kernel_rows(self.cleaning.repaired(own.source)), own.index
         indices = np.empty((3, len(index)), np.int32)
         numeric = np.empty((len(index), self.numeric_features), np.float32)
         extra = np.empty((len(index), self.extra_features), np.float32)
         fill_inputs(
-            kernel_rows(source),
+            source,
             index,
             lookback.length,
             self._features_read,

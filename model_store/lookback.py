@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from model_store.kernels.rows import kernel_rows
 from model_store.windows import ROW_BYTES, Rows, rows_of
 
 LOOKBACK_EVENTS: Final = 20
@@ -47,6 +48,11 @@ class Lookback:
         past[~self.present] = 0
         return self.source.take(past)
 
+    @cached_property
+    def kernel_source(self) -> npt.NDArray[Any]:
+        """The source as kernels take it."""
+        return kernel_rows(self.source)
+
     def copied(self) -> Lookback:
         """Return the same past in a source of its own, if this one holds more rows than that one would."""
         width = self.events + 1
@@ -79,5 +85,5 @@ def lookback_of_windows(windows: Sequence[bytes], events: int = LOOKBACK_EVENTS)
     read = [window[-read_bytes:] for window in windows]
     rows = rows_of(read)
     lengths = np.fromiter(map(len, read), np.int64, len(read)) // ROW_BYTES
-    last = np.cumsum(lengths) - 1
+    last = lengths.cumsum() - 1
     return rows.take(last), lookback_at(rows, last, lengths - 1, events)

@@ -21,7 +21,6 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.kernels.own_items import fill_own_items, fill_own_logits
-from model_store.kernels.rows import kernel_rows
 from model_store.lookback import Lookback
 from producers.events import EVENT_TYPES, EventType
 
@@ -80,7 +79,7 @@ def own_items(lookback: Lookback) -> OwnItems:
         np.zeros(shape, np.int32),
         np.zeros(shape, np.bool_),
     )
-    fill_own_items(kernel_rows(lookback.source), lookback.index, lookback.length, *own, _PURCHASE)
+    fill_own_items(lookback.kernel_source, lookback.index, lookback.length, *own, _PURCHASE)
     return own
 
 

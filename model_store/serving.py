@@ -8,7 +8,6 @@ A `ServedModel` holds no state of any user and changes nothing that is handed to
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import faiss
@@ -144,11 +143,12 @@ class ServedModel:
         or what `behind_windows` gives.
         """
         heads = self._heads(state[:, : self.specification.units], inputs)
-        if self._companion is not None and heads.next_action is not None:
-            heads = replace(heads, next_action=self._companion.next_action(heads.next_action, inputs))
-        if self._churn is None or heads.hazard is None or inputs.visits is None:
-            return heads
-        return replace(heads, hazard=self._churn(heads.hazard, inputs.visits))
+        next_action, hazard = heads.next_action, heads.hazard
+        if self._companion is not None and next_action is not None:
+            next_action = self._companion.next_action(next_action, inputs)
+        if self._churn is not None and hazard is not None and inputs.visits is not None:
+            hazard = self._churn(hazard, inputs.visits)
+        return Heads(next_action, hazard, heads.query, heads.own)
 
     def purchase_in_session(self, heads: Heads, inputs: Inputs) -> Floats | None:
         """Return P(a purchase comes later in the session), float32[batch]; None if the model does not say."""

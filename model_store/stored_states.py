@@ -1,8 +1,8 @@
 """The form in which hidden states are stored, and to which they are rounded after every event.
 
-A state inside -1 to 1, as GRU and SimpleRNN have it, is stored as whole multiples of 2**-23, 3 bytes a number.
-That moves a number by 6e-8 at most, as much as an operation in float32 does; float16 would move it by 2.4e-4.
-Any other state is stored as float32.
+A state inside -1 to 1, as GRU and SimpleRNN have it, is stored as whole multiples of 2**-23, 3 bytes a
+number. That moves a number by 6e-8 at most, as much as an operation in float32 does; float16 would move it by
+2.4e-4. Any other state is stored as float32.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def rounded(states: Floats) -> Floats:
     states *= _STEPS
     np.rint(states, out=states)
     states /= _STEPS
-    return np.clip(states, -_LARGEST, _LARGEST, out=states)
+    np.minimum(states, _LARGEST, out=states)
+    return np.maximum(states, -_LARGEST, out=states)
 
 
 def bytes_of_number(*, bounded: bool) -> int:
@@ -46,7 +47,7 @@ def packed_states(states: Floats, *, bounded: bool) -> list[bytes]:
 def unpacked_states(packed: bytes, units: int, *, bounded: bool) -> Floats:
     """Return the states [B, ``units``] whose stored forms stand one behind another in ``packed``."""
     if not bounded:
-        return np.frombuffer(packed, "<f4").reshape(-1, units)
+        return np.frombuffer(packed, "<f4").reshape(-1, units).copy()
     octets = np.frombuffer(packed, np.uint8).reshape(-1, units, 3)
     numbers = np.zeros((*octets.shape[:2], 4), np.uint8)
     numbers[:, :, 1:] = octets

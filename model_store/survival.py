@@ -88,6 +88,9 @@ class Survival:
         """Return `churn_probability` right behind the events, and `alert_at_ms`, in one compiled pass."""
         if not 0 < alert_level < 1:
             raise ValueError("the alert level must lie between 0 and 1")
+        times_ms = np.asarray(event_time_ms, np.int64)
+        if times_ms.ndim == 0:
+            times_ms = np.full(len(hazard), times_ms)
         churn, alerts_ms = np.empty(len(hazard)), np.empty(len(hazard), np.int64)
         fill_churn_and_alerts(
             np.ascontiguousarray(hazard),
@@ -95,7 +98,7 @@ class Survival:
             self._ahead_of_corners,
             self._corners_ms,
             math.log(alert_level),
-            np.ascontiguousarray(np.broadcast_to(np.asarray(event_time_ms, np.int64), len(hazard))),
+            np.ascontiguousarray(times_ms),
             NEVER_MS,
             np.empty(len(self._lower)),
             churn,

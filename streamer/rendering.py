@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from model_store.encoder import Inputs
 from model_store.kernels.text import Texts, json_strings, texts_of
-from model_store.lookback import lookback_of_windows
-from model_store.own_items import OWN_EVENTS, OwnItems, own_items
+from model_store.lookback import Lookback
+from model_store.own_items import OwnItems, own_items
 from model_store.served_heads import Heads
 from model_store.serving import ServedModel
 from streamer.prediction_json import Answers, Told, layout_of, tail_of, written
@@ -80,22 +80,24 @@ def predict(
 
 
 def find_next_items(
-    model: ServedModel, steps: Steps, heads: Heads | None, settings: RenderingSettings
+    model: ServedModel, steps: Steps, lookback: Lookback, heads: Heads | None, settings: RenderingSettings
 ) -> NextItems | None:
-    """Return the best next items behind each step, best first; None without a query or a count."""
+    """Return the best next items behind each step, best first; None without a query or a count.
+
+    ``lookback`` reaches back at least `OWN_EVENTS` - 1.
+    """
     if heads is None or heads.query is None or settings.next_items_count == 0:
         return None
     exclude = settings.exclude_purchased
-    own = _own_items(model, steps) if model.specification.own_items or exclude else None
+    own = _own_items(model, steps, lookback) if model.specification.own_items or exclude else None
     return NextItems(*model.ranked_items(heads, own, settings.next_items_count, exclude_purchased=exclude))
 
 
-def _own_items(model: ServedModel, steps: Steps) -> OwnItems:
+def _own_items(model: ServedModel, steps: Steps, lookback: Lookback) -> OwnItems:
     """Return the items of the steps' windows, without those whose ids nobody knows any more.
 
     An item that an earlier model's vocabulary held and this one's lacks has no name beside the window.
     """
-    _, lookback = lookback_of_windows(steps.windows, OWN_EVENTS - 1)
     own = own_items(lookback)
     unknown = (model.encoder.indices_of_items(own.items) == 0) & (own.items != 0)
     for step, place in np.argwhere(unknown).tolist():

@@ -6,7 +6,7 @@ calls it in the scoring thread.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from model_store.encoder import Inputs
 from model_store.lookback import lookback_of_windows
+from model_store.own_items import OWN_EVENTS
 from model_store.recompute import states_of_windows
 from model_store.serving import ServedModel
 from model_store.stored_states import packed_states, unpacked_states
@@ -75,10 +76,13 @@ def score_group(
     with profile.measure("cleaning"):
         flags = gate.flags(steps.windows) if gate is not None else None
     with profile.measure("network"):
-        states, inputs = _advance(model, steps)
+        reach = max(model.lookback_events, OWN_EVENTS - 1)
+        rows, lookback = lookback_of_windows(steps.windows, reach)
+        inputs = model.encoder.encode(rows, lookback)
+        states = _advance(model, steps, inputs)
         outputs = predict(model, steps, states, inputs, settings.rendering)
     with profile.measure("next items"):
-        next_items = find_next_items(model, steps, outputs.heads, settings.rendering)
+        next_items = find_next_items(model, steps, lookback, outputs.heads, settings.rendering)
     with profile.measure("predictions"):
         sources = [batch.source for batch, _ in group]
         source_of_step = np.repeat(np.arange(len(group)), [len(_span(plan)) for plan in plans])
@@ -123,14 +127,15 @@ def _span(plan: BatchPlan) -> range:
     return range(plan.first_step, plan.end_step)
 
 
-def _advance(model: ServedModel, steps: Steps) -> tuple[States, Inputs]:
-    """Return what the heads read behind each step, float32[steps, …], and each step's encoded event.
+def _advance(model: ServedModel, steps: Steps, inputs: Inputs) -> States:
+    """Return what the heads read behind each step, float32[steps, …]; ``inputs`` are its encoded event.
 
     Of a recurrent model that is the state; any other is run over all the steps' windows at once.
     """
-    inputs = model.encoder.encode(*lookback_of_windows(steps.windows, model.encoder.lookback_events))
     if not model.recurrent:
-        return states_of_windows(model, steps.windows), inputs
+        return states_of_windows(model, steps.windows)
+    if len(steps) and not any(steps.rebuilds) and max(steps.priors) < 0:
+        return model.step(_kept_states(model, steps, range(len(steps))), inputs)
     states = model.zero_state(len(steps))
     rebuilt = [step for step, rebuild in enumerate(steps.rebuilds) if rebuild]
     if rebuilt:
@@ -138,7 +143,7 @@ def _advance(model: ServedModel, steps: Steps) -> tuple[States, Inputs]:
     for indices in _incremental_rounds(steps):
         before = _states_before(model, steps, states, indices)
         states[indices] = model.step(before, inputs.take(indices))
-    return states, inputs
+    return states
 
 
 def _incremental_rounds(steps: Steps) -> list[npt.NDArray[np.int64]]:
@@ -158,7 +163,12 @@ def _states_before(
     before = states[np.maximum(priors, 0)]
     fresh = np.flatnonzero(priors < 0)
     if fresh.size:
-        zero = bytes(model.state_bytes)
-        kept = b"".join(steps.states[step].hidden or zero for step in indices[fresh].tolist())
-        before[fresh] = unpacked_states(kept, model.state_units, bounded=model.state_bounded)
+        before[fresh] = _kept_states(model, steps, indices[fresh].tolist())
     return before
+
+
+def _kept_states(model: ServedModel, steps: Steps, chosen: Iterable[int]) -> States:
+    """Return the states that the users of the ``chosen`` steps came with, float32[chosen, state_units]."""
+    zero = bytes(model.state_bytes)
+    kept = b"".join([steps.states[step].hidden or zero for step in chosen])
+    return unpacked_states(kept, model.state_units, bounded=model.state_bounded)

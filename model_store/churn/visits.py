@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from model_store.kernels.rows import kernel_rows
 from model_store.kernels.visits import fill_visits
 
 if TYPE_CHECKING:
@@ -44,5 +43,5 @@ def visit_statistics(rows: Rows, lookback: Lookback) -> Floats:
     """
     found = np.empty((len(rows), len(VISIT_NAMES)), np.float32)
     length = np.minimum(lookback.length, VISIT_LOOKBACK)
-    fill_visits(kernel_rows(lookback.source), lookback.index, length, found)
+    fill_visits(lookback.kernel_source, lookback.index, length, found)
     return found
