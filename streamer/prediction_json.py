@@ -61,15 +61,15 @@ Bytes = npt.NDArray[np.uint8]
 class Layout(NamedTuple):
     """The text that is the same in all predictions of a group.
 
-    ``pieces`` stand between what differs, ``sources`` are the beginning of a prediction of each partition,
-    ``actions`` the name of each action with what stands before it, ``tails`` the different texts behind the
-    next items.
+    First in ``texts`` are the pieces that stand between what differs. From ``actions`` on follows the name of
+    each action with what stands before it, from ``sources`` on the beginning of a prediction of each
+    partition, from ``tails`` on the different texts behind the next items.
     """
 
-    pieces: Texts
-    sources: Texts
-    actions: Texts
-    tails: Texts
+    texts: Texts
+    actions: int
+    sources: int
+    tails: int
 
 
 class Answers(NamedTuple):
@@ -105,9 +105,9 @@ class Told(NamedTuple):
 def _put_actions(out: Bytes, at: Any, layout: Layout, answers: Answers, event: Any) -> Any:
     count = answers.actions.shape[1]
     if count == 0:
-        return put_text(out, at, layout.pieces, _NULL)
+        return put_text(out, at, layout.texts, _NULL)
     for action in range(count):
-        at = put_text(out, at, layout.actions, action)
+        at = put_text(out, at, layout.texts, layout.actions + action)
         at = put_decimal(out, at, answers.actions[event, action])
     return _put_byte(out, at, _CLOSE)
 
@@ -115,12 +115,12 @@ def _put_actions(out: Bytes, at: Any, layout: Layout, answers: Answers, event: A
 @compiled_bare
 def _put_churn(out: Bytes, at: Any, layout: Layout, answers: Answers, event: Any) -> Any:
     if len(answers.churn) == 0:
-        return put_text(out, at, layout.pieces, _NULL)
-    at = put_text(out, at, layout.pieces, _PROBABILITY)
+        return put_text(out, at, layout.texts, _NULL)
+    at = put_text(out, at, layout.texts, _PROBABILITY)
     at = put_decimal(out, at, answers.churn[event])
-    at = put_text(out, at, layout.pieces, _ALERT)
+    at = put_text(out, at, layout.texts, _ALERT)
     alert_ms = answers.alerts[event]
-    at = put_integer(out, at, alert_ms) if alert_ms >= 0 else put_text(out, at, layout.pieces, _NULL)
+    at = put_integer(out, at, alert_ms) if alert_ms >= 0 else put_text(out, at, layout.texts, _NULL)
     return _put_byte(out, at, _CLOSE)
 
 
@@ -130,7 +130,7 @@ def _put_items(
 ) -> Any:
     count = answers.items.shape[1]
     if count == 0:
-        return put_text(out, at, layout.pieces, _NULL)
+        return put_text(out, at, layout.texts, _NULL)
     begins = _OPEN_LIST
     for place in range(count):
         item = answers.items[event, place]
@@ -138,9 +138,9 @@ def _put_items(
             continue
         at = _put_byte(out, at, begins)
         begins = _COMMA
-        at = put_text(out, at, layout.pieces, _ITEM)
+        at = put_text(out, at, layout.texts, _ITEM)
         at = put_text(out, at, catalogue, item) if item > 0 else put_text(out, at, others, -1 - item)
-        at = put_text(out, at, layout.pieces, _SCORE)
+        at = put_text(out, at, layout.texts, _SCORE)
         at = put_decimal(out, at, answers.scores[event, place])
         at = _put_byte(out, at, _CLOSE)
     if begins == _OPEN_LIST:
@@ -170,9 +170,9 @@ def write_predictions(
     ``catalogue`` are the ids of the model's items, ``others`` those of the items that it does not know.
     """
     at = 0
-    pieces = layout.pieces
+    pieces = layout.texts
     for event in range(len(ends)):
-        at = put_text(out, at, layout.sources, told.sources[event])
+        at = put_text(out, at, pieces, layout.sources + told.sources[event])
         at = put_integer(out, at, told.offsets[event])
         at = put_text(out, at, pieces, _USER)
         at = put_text(out, at, told.ids, 2 * event)
@@ -188,7 +188,7 @@ def write_predictions(
         at = _put_churn(out, at, layout, answers, event)
         at = put_text(out, at, pieces, _ITEMS)
         at = _put_items(out, at, layout, answers, event, catalogue, others)
-        at = put_text(out, at, layout.tails, told.tails[event])
+        at = put_text(out, at, pieces, layout.tails + told.tails[event])
         at = put_text(out, at, pieces, _PURCHASE)
         if len(answers.purchases):
             at = put_decimal(out, at, answers.purchases[event])
@@ -213,7 +213,9 @@ def layout_of(
     begins = [b'{"prediction_id":' + msgspec.json.encode(source.record_id_prefix)[:-1] for source in sources]
     names = [msgspec.json.encode(name) + b":" for name in actions]
     names = [(b"," if place else b"{") + name for place, name in enumerate(names)]
-    return Layout(texts_of(list(pieces.values())), texts_of(begins), texts_of(names), texts_of(tails))
+    texts = [*pieces.values(), *names, *begins, *tails]
+    sources_at = len(pieces) + len(names)
+    return Layout(texts_of(texts), len(pieces), sources_at, sources_at + len(begins))
 
 
 def tail_of(*, partial: bool, flags: Sequence[str] | None) -> bytes:
@@ -238,7 +240,6 @@ def _most_bytes(layout: Layout, told: Told, answers: Answers, catalogue: Texts, 
     """Return more bytes than the predictions can take; what is not written costs no memory."""
     actions, items = answers.actions.shape[1], answers.items.shape[1]
     an_item = max(catalogue.longest, others.longest) + len(_PIECES["item"] + _PIECES["score"]) + _NUMBER_BYTES
-    an_action = layout.actions.longest + _NUMBER_BYTES
-    fixed = len(layout.pieces.text) + 4 * len(_PIECES["null"]) + 8 * _NUMBER_BYTES
-    fixed += layout.sources.longest + layout.tails.longest + 2 * told.ids.longest
-    return int(len(told.offsets) * (fixed + actions * an_action + items * (an_item + 1)))
+    fixed = len(layout.texts.text) + 4 * len(_PIECES["null"]) + (8 + actions) * _NUMBER_BYTES
+    fixed += 2 * told.ids.longest
+    return int(len(told.offsets) * (fixed + items * (an_item + 1)))
