@@ -11,12 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.encoder import Inputs
-from model_store.kernels.heads import HeadWeights, fill_heads
-from model_store.kernels.products import SMALL_BATCH
+from model_store.kernels.heads import fill_answers, fill_query, finish_answers
 from model_store.specification import IMPORTED, NetworkSpecification, Weights
 from model_store.stepping import Floats
-
-_LEAST_SQUARED_LENGTH = np.float32(1e-12)  # as in keras.layers.UnitNormalization
 
 
 @dataclass(frozen=True)
@@ -48,44 +45,26 @@ class ServedHeads:
         self._bins = len(specification.hazard_edges_ms)
         self._dimensions = specification.item_dimensions
         of_item = [weights[f"{head}_kernel"][specification.units :] for head in _heads_of_item(specification)]
-        self._weights = HeadWeights(
-            *_joined_heads(specification, weights),
-            *_direct_kernels(specification, weights),
-            weights["item_vectors"],
-            np.concatenate(of_item, axis=1),
-        )
+        self._kernel, self._bias = _joined_heads(specification, weights)
+        self._of_type, self._of_numeric = _direct_kernels(specification, weights)
+        self._item_vectors = weights["item_vectors"]
+        self._of_item = np.concatenate(of_item, axis=1)
 
     def __call__(self, hidden: Floats, inputs: Inputs) -> Heads:
         """Return what the model says with ``hidden`` [batch, units] behind the events of ``inputs``."""
-        return self._of_few(hidden, inputs) if len(hidden) <= SMALL_BATCH else self._of_many(hidden, inputs)
-
-    def _of_few(self, hidden: Floats, inputs: Inputs) -> Heads:
-        weights = self._weights
-        outputs = len(weights.bias)
-        own = outputs - self._actions - self._bins - self._dimensions
-        widths = (self._actions, self._bins, self._dimensions, own)
-        heads = [np.empty((len(hidden), width), np.float32) for width in widths]
-        read = (np.ascontiguousarray(hidden), inputs.item, inputs.event_type, inputs.numeric)
-        fill_heads(*read, weights, np.empty(outputs, np.float32), *heads)
-        next_action, hazard, query, own_outputs = heads
-        return Heads(next_action, hazard if self._bins else None, query, own_outputs if own else None)
-
-    def _of_many(self, hidden: Floats, inputs: Inputs) -> Heads:
-        actions, bins, dimensions = self._actions, self._bins, self._dimensions
-        weights = self._weights
-        outputs = hidden @ weights.kernel  # float32[batch, actions + bins + dimensions + own outputs]
-        outputs += weights.bias
-        if len(weights.of_numeric):
-            outputs[:, : actions + bins] += inputs.numeric @ weights.of_numeric
-            outputs[:, : actions + bins] += weights.of_type[inputs.event_type]
-        of_item = weights.item_vectors[inputs.item] @ weights.of_item
-        of_item += outputs[:, actions + bins :]
-        return Heads(
-            _softmax(outputs[:, :actions]),
-            _sigmoid(outputs[:, actions : actions + bins]) if bins else None,
-            _normalised(of_item[:, :dimensions].copy()),
-            of_item[:, dimensions:] if of_item.shape[1] > dimensions else None,
-        )
+        count, actions, bins, dimensions = len(hidden), self._actions, self._bins, self._dimensions
+        outputs = hidden @ self._kernel  # float32[batch, actions + bins + dimensions + own outputs]
+        direct = inputs.numeric[:, : len(self._of_numeric)] @ self._of_numeric
+        next_action, hazard = np.empty((count, actions), np.float32), np.empty((count, bins), np.float32)
+        fill_answers(outputs, self._bias, self._of_type, inputs.event_type, direct, next_action, hazard)
+        np.exp(next_action, out=next_action)
+        np.tanh(hazard, out=hazard)
+        finish_answers(next_action, hazard)
+        of_item = self._item_vectors[inputs.item] @ self._of_item
+        query = np.empty((count, dimensions), np.float32)
+        own = np.empty((count, of_item.shape[1] - dimensions), np.float32)
+        fill_query(outputs, self._bias, of_item, query, own)
+        return Heads(next_action, hazard if bins else None, query, own if own.shape[1] else None)
 
 
 class ImportedHeads:
@@ -122,7 +101,7 @@ def _heads_of_item(specification: NetworkSpecification) -> tuple[str, ...]:
 
 
 def _direct_kernels(specification: NetworkSpecification, weights: Weights) -> tuple[Floats, Floats]:
-    """Return what actions and hazard do with types and with numbers, as `HeadWeights` has them."""
+    """Return what actions and hazard do with types and with numbers: zeros, and no rows, if nothing."""
     heads = [head for head in specification.head_names() if head in ("action", "hazard")]
     direct = np.concatenate([weights[f"{head}_kernel"][specification.units :] for head in heads], axis=1)
     types = specification.event_type_count
@@ -137,27 +116,3 @@ def _joined_heads(specification: NetworkSpecification, weights: Weights) -> tupl
     kernels = [weights[f"{head}_kernel"][: specification.units] for head in heads]
     biases = [weights[f"{head}_bias"] for head in heads]
     return np.concatenate(kernels, axis=1), np.concatenate(biases)
-
-
-def _softmax(logits: Floats) -> Floats:
-    """Return the probabilities of each row. ``logits`` is overwritten."""
-    logits -= logits.max(axis=1, keepdims=True)
-    np.exp(logits, out=logits)
-    logits /= logits.sum(axis=1, keepdims=True)
-    return logits
-
-
-def _sigmoid(logits: Floats) -> Floats:
-    """Return 1 / (1 + exp(-x)) as 0.5 tanh(x / 2) + 0.5, which cannot overflow."""
-    halved: Floats = logits * np.float32(0.5)
-    np.tanh(halved, out=halved)
-    halved *= np.float32(0.5)
-    halved += np.float32(0.5)
-    return halved
-
-
-def _normalised(vectors: Floats) -> Floats:
-    """Return ``vectors``, overwritten, each of length 1."""
-    squared = np.einsum("bd,bd->b", vectors, vectors)
-    vectors /= np.sqrt(np.maximum(squared, _LEAST_SQUARED_LENGTH))[:, None]
-    return vectors

@@ -17,8 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.errors import FormatTooNewError
-from model_store.kernels.gru import step_gru
-from model_store.kernels.products import SMALL_BATCH
+from model_store.kernels.gru import fill_candidate, fill_gates, fill_stepped
 from model_store.stored_states import rounded
 
 Floats = npt.NDArray[np.float32]
@@ -164,44 +163,19 @@ class GruCell:
 
     def step(self, state: Floats, inputs: Floats) -> Floats:
         """Return the hidden vectors float32[batch, units] after one more event; see `RecurrentCell`."""
-        return self._step_few(state, inputs) if len(state) <= SMALL_BATCH else self._step_many(state, inputs)
-
-    def _step_few(self, state: Floats, inputs: Floats) -> Floats:
-        stepped = np.empty((len(state), self._units), np.float32)
-        step_gru(
-            np.ascontiguousarray(state),
-            np.ascontiguousarray(inputs),
-            self._kernel,
-            self._recurrent_kernel,
-            self._bias,
-            self._candidate_bias,
-            np.empty((2, 3 * self._units), np.float32),
-            stepped,
-        )
-        return stepped
-
-    def _step_many(self, state: Floats, inputs: Floats) -> Floats:
-        units = self._units
+        units, count = self._units, len(state)
+        state = np.ascontiguousarray(state)
         from_inputs = inputs @ self._kernel  # float32[batch, 3 units]
-        from_inputs += self._bias
         from_state = state @ self._recurrent_kernel  # float32[batch, 3 units]
-        gates = from_inputs[:, : 2 * units]
-        gates += from_state[:, : 2 * units]
+        gates = np.empty((count, 2 * units), np.float32)
+        fill_gates(from_inputs, from_state, self._bias, gates)
         np.tanh(gates, out=gates)
-        gates *= np.float32(0.5)
-        gates += np.float32(0.5)
-        update, reset = gates[:, :units], gates[:, units:]
-
-        candidate = from_state[:, 2 * units :]
-        candidate += self._candidate_bias
-        candidate *= reset
-        candidate += from_inputs[:, 2 * units :]
+        candidate = np.empty((count, units), np.float32)
+        fill_candidate(from_inputs, from_state, self._bias, self._candidate_bias, gates, candidate)
         np.tanh(candidate, out=candidate)
-
-        stepped = state - candidate
-        stepped *= update
-        stepped += candidate
-        return rounded(stepped)
+        stepped = np.empty((count, units), np.float32)
+        fill_stepped(state, gates, candidate, stepped)
+        return stepped
 
 
 _Cell = type[SimpleRnnCell] | type[LstmCell] | type[GruCell]

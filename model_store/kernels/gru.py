@@ -1,4 +1,7 @@
-"""One step of `model_store.stepping.GruCell` for a few users: what NumPy would do in twenty calls."""
+"""What `model_store.stepping.GruCell` does between the products of matrices and the hyperbolic tangents.
+
+Those two are BLAS's and NumPy's, for every batch, so that a user's state does not hang on the batch.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.kernels import compiled_bare
-from model_store.kernels.products import add_product, put
 
 _HALF: Final = np.float32(0.5)
 _STEPS: Final = np.float32(2**23)  # as in model_store.stored_states
@@ -18,34 +20,39 @@ Floats = npt.NDArray[np.float32]
 
 
 @compiled_bare
-def step_gru(
-    state: Floats,
-    inputs: Floats,
-    kernel: Floats,
-    recurrent_kernel: Floats,
-    bias: Floats,
-    candidate_bias: Floats,
-    sums: Floats,
-    stepped: Floats,
-) -> None:
-    """Put the hidden vectors after ``inputs`` [B, I] into ``stepped`` [B, units], as they are stored.
+def fill_gates(from_inputs: Floats, from_state: Floats, bias: Floats, gates: Floats) -> None:
+    """Put what both gates take the tangent of into ``gates`` [B, 2 units].
 
-    ``sums`` [2, 3 units] is scratch. The weights are those that the cell keeps: with the halves of
-    sigmoid(a) = 0.5 tanh(a / 2) + 0.5 folded into both gates.
+    ``from_inputs`` and ``from_state`` [B, 3 units] are the products, ``bias`` [3 units].
     """
-    units = state.shape[1]
-    from_inputs, from_state = sums[0], sums[1]
-    for event in range(len(state)):
-        put(bias, from_inputs)
-        from_state[:] = 0
-        add_product(inputs[event], kernel, from_inputs)
-        add_product(state[event], recurrent_kernel, from_state)
-        for unit in range(2 * units):
-            from_inputs[unit] = np.tanh(from_inputs[unit] + from_state[unit]) * _HALF + _HALF
-        for unit in range(units):
-            update, reset = from_inputs[unit], from_inputs[units + unit]
-            candidate = (from_state[2 * units + unit] + candidate_bias[unit]) * reset
-            candidate = np.tanh(candidate + from_inputs[2 * units + unit])
-            kept = (state[event, unit] - candidate) * update + candidate
+    for event in range(len(gates)):
+        inputs, state, out = from_inputs[event], from_state[event], gates[event]
+        for unit in range(np.uint64(len(out))):  # unsigned: no index can count from the end
+            out[unit] = inputs[unit] + bias[unit] + state[unit]
+
+
+@compiled_bare
+def fill_candidate(
+    from_inputs: Floats, from_state: Floats, bias: Floats, candidate_bias: Floats, gates: Floats, out: Floats
+) -> None:
+    """Put what the candidate is the tangent of into ``out`` [B, units]; ``gates`` are tangents by here."""
+    units = out.shape[1]
+    input_bias = bias[2 * units :]
+    for event in range(len(out)):
+        inputs, state = from_inputs[event, 2 * units :], from_state[event, 2 * units :]
+        reset, candidate = gates[event, units:], out[event]
+        for unit in range(np.uint64(units)):
+            kept = (state[unit] + candidate_bias[unit]) * (reset[unit] * _HALF + _HALF)
+            candidate[unit] = kept + (inputs[unit] + input_bias[unit])
+
+
+@compiled_bare
+def fill_stepped(state: Floats, gates: Floats, candidates: Floats, stepped: Floats) -> None:
+    """Put the hidden vectors after the event into ``stepped`` [B, units], in their stored form."""
+    for event in range(len(stepped)):
+        before, update, candidate = state[event], gates[event], candidates[event]
+        out = stepped[event]
+        for unit in range(np.uint64(len(out))):
+            kept = (before[unit] - candidate[unit]) * (update[unit] * _HALF + _HALF) + candidate[unit]
             whole = np.rint(kept * _STEPS) / _STEPS
-            stepped[event, unit] = min(max(whole, -_LARGEST), _LARGEST)
+            out[unit] = min(max(whole, -_LARGEST), _LARGEST)

@@ -1,74 +1,84 @@
-"""The heads of `model_store.served_heads` for a few events, in one pass."""
+"""What `model_store.served_heads` does between the products of matrices and the exponentials.
+
+Those two are BLAS's and NumPy's, for every batch, so that a prediction does not hang on the batch.
+"""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from model_store.kernels import compiled_bare
-from model_store.kernels.products import add_product, put, sigmoid, softmax
+from model_store.kernels.products import put
 
+_HALF: Final = np.float32(0.5)
 _LEAST_SQUARED_LENGTH: Final = np.float32(1e-12)  # as in keras.layers.UnitNormalization
 
 Floats = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int32]
-
-
-class HeadWeights(NamedTuple):
-    """What the heads make of U units, the event's type, its F numbers and its item of D dimensions.
-
-    ``kernel`` [U, outputs] and ``bias`` [outputs] are all heads' together: the actions, the hazard's bins,
-    the query, the own items. ``of_type`` [types, actions + bins] and ``of_numeric`` [F, actions + bins] add
-    to the first two, and to the last two the vector in ``item_vectors`` [V, D] by ``of_item`` [D, the rest].
-    Heads that read no numbers have an ``of_numeric`` of no rows, and zeros ``of_type``.
-    """
-
-    kernel: Floats
-    bias: Floats
-    of_type: Floats
-    of_numeric: Floats
-    item_vectors: Floats
-    of_item: Floats
 
 
 @compiled_bare
-def fill_heads(
-    hidden: Floats,
-    item: Indices,
-    event_type: Indices,
-    numeric: Floats,
-    weights: HeadWeights,
-    sums: Floats,
+def fill_answers(
+    outputs: Floats,
+    bias: Floats,
+    of_type: Floats,
+    event_type: npt.NDArray[np.int32],
+    of_numeric: Floats,
     next_action: Floats,
     hazard: Floats,
-    query: Floats,
-    own: Floats,
 ) -> None:
-    """Put what the heads say of ``hidden`` [B, U] into the last four, [B, their outputs], which may be 0.
+    """Put logits less their largest into ``next_action`` [B, A], half the logits into ``hazard`` [B, bins].
 
-    ``sums`` [outputs] is scratch.
+    ``outputs`` [B, at least A + bins] are the products with the hidden vector, ``bias`` theirs; ``of_type``
+    [types, A + bins] and ``of_numeric`` [B, A + bins] are added.
     """
-    actions, bins, dimensions = next_action.shape[1], hazard.shape[1], query.shape[1]
-    direct, of_item = sums[: actions + bins], sums[actions + bins :]
-    numbers = len(weights.of_numeric)
-    for event in range(len(hidden)):
-        put(weights.bias, sums)
-        add_product(hidden[event], weights.kernel, sums)
-        add_product(numeric[event, :numbers], weights.of_numeric, direct)
-        of_type = weights.of_type[event_type[event]]
+    actions, bins = next_action.shape[1], hazard.shape[1]
+    for event in range(len(outputs)):
+        of_kind = of_type[event_type[event]]
+        largest = np.float32(-np.inf)
         for place in range(actions + bins):
-            direct[place] += of_type[place]
-        add_product(weights.item_vectors[item[event]], weights.of_item, of_item)
-        put(direct[:actions], next_action[event])
-        softmax(next_action[event])
-        for place in range(bins):
-            hazard[event, place] = sigmoid(direct[actions + place])
+            logit = outputs[event, place] + bias[place] + of_kind[place] + of_numeric[event, place]
+            if place < actions:
+                largest = max(largest, logit)
+                next_action[event, place] = logit
+            else:
+                hazard[event, place - actions] = logit * _HALF
+        for place in range(actions):
+            next_action[event, place] -= largest
+
+
+@compiled_bare
+def finish_answers(next_action: Floats, hazard: Floats) -> None:
+    """Turn exponentials [B, A] into probabilities, and tangents [B, bins] into sigmoid(x)."""
+    for event in range(len(next_action)):
+        powers, tangents = next_action[event], hazard[event]
+        total = np.float32(0)
+        for place in range(len(powers)):
+            total += powers[place]
+        for place in range(len(powers)):
+            powers[place] /= total
+        for place in range(len(tangents)):
+            tangents[place] = tangents[place] * _HALF + _HALF
+
+
+@compiled_bare
+def fill_query(outputs: Floats, bias: Floats, of_item: Floats, query: Floats, own: Floats) -> None:
+    """Put the unit vectors into ``query`` [B, D], and what stands behind them into ``own`` [B, own outputs].
+
+    ``outputs`` and ``bias`` end with them; ``of_item`` [B, D + own outputs] is overwritten.
+    """
+    width, dimensions = of_item.shape[1], query.shape[1]
+    first = len(bias) - width
+    for event in range(len(query)):
+        sums = of_item[event]
         squared = np.float32(0)
-        for place in range(dimensions):
-            squared += of_item[place] * of_item[place]
+        for place in range(width):
+            sums[place] += outputs[event, first + place] + bias[first + place]
+            if place < dimensions:
+                squared += sums[place] * sums[place]
         length = np.sqrt(max(squared, _LEAST_SQUARED_LENGTH))
         for place in range(dimensions):
-            query[event, place] = of_item[place] / length
-        put(of_item[dimensions:], own[event])
+            query[event, place] = sums[place] / length
+        put(sums[dimensions:], own[event])

@@ -1,4 +1,4 @@
-"""A vector times a matrix, where a batch is too small for BLAS to be worth its call."""
+"""A vector times a small matrix, and what often follows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.kernels import compiled_bare
-
-SMALL_BATCH: Final = 4
-"""Of at most so many rows, a loop here is faster than what BLAS and NumPy take for their calls."""
 
 _HALF: Final = np.float32(0.5)
 
