@@ -64,4 +64,6 @@ $(READY): $(LOCK) pyproject.toml foreclick/services/kafka_jars.sha256 | $(BIN)/p
 	$(PIP) install --quiet --no-compile --require-hashes --requirement $(LOCK)
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/foreclick services fetch
+	@echo "Compiling the kernels of scoring, so that the first worker need not (20 s of CPU, once)"
+	@$(BIN)/python -m streamer.compile_kernels || echo "They could not be compiled: the first worker tries again"
 	@touch $@

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from model_store.artifacts import ModelStore
 from model_store.errors import ArtifactError
 from model_store.serving import ServedModel, load_served_model
-from producers.events import Event, EventType
 from streamer.errors import ModelUnavailable
-from streamer.memory import Slot
-from streamer.profile import Profile
-from streamer.records import DecodedBatch, SourcePartition
-from streamer.rendering import RenderingSettings
 from streamer.scorer import Scorer
-from streamer.scoring import ScoringSettings, score_group
-from streamer.state import unpack_state
+from streamer.warming import warm
 
 logger = logging.getLogger(__name__)
-
-_WARMING_MS: Final = 2**40
 
 
 def load_champion(root: Path, name: str, alias: str, *, exact: bool = False) -> ServedModel:
@@ -36,7 +26,7 @@ def load_champion(root: Path, name: str, alias: str, *, exact: bool = False) -> 
         model = load_served_model(store, name, store.resolve(name, alias), exact=exact)
     except ArtifactError as error:
         raise ModelUnavailable(f"{error} (`foreclick train` makes a model)") from error
-    _warm(model)
+    warm(model)
     return model
 
 
@@ -93,35 +83,3 @@ class ModelWatcher:
             self._refused = what
             served = self._scorer.model.version
             logger.error("promoted model refused: %s; %s goes on serving", error or what, served)
-
-
-@dataclass(frozen=True)
-class _WarmingRecord:
-    """A record that came from nowhere."""
-
-    offset: int = 0
-    timestamp: int = _WARMING_MS
-    key: bytes | None = None
-    value: bytes | None = None
-    headers: tuple[tuple[str, bytes], ...] = ()
-
-
-def _warm(model: ServedModel) -> None:
-    """Score two events of one user with every part of ``model``, so that its first event is not its slowest.
-
-    What was never compiled on this machine is compiled here.
-    """
-    settings = ScoringSettings(0, RenderingSettings(next_items_count=1, churn_alert_level=0.5))
-    slot = Slot()
-    for number in range(2):
-        event = Event(
-            event_id=f"warm-{number}",
-            user_id="warm",
-            event_type=EventType.VIEW,
-            event_time_ms=_WARMING_MS + number,
-            item_id="warm",
-        )
-        batch = DecodedBatch(SourcePartition("warm", 0), number + 1)
-        batch.events.append((b"warm", _WarmingRecord(number), event))
-        (scored,) = score_group(model, [(batch, {b"warm": slot})], settings, _WARMING_MS, Profile())
-        slot.state = unpack_state(scored.states[b"warm"])

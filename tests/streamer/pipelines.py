@@ -17,12 +17,12 @@ from streamer.history import HistoryCut, ModelChange, PartitionHistory, ScoringP
 from streamer.pipeline import Pipeline
 from streamer.profile import Profile
 from streamer.records import SourcePartition
-from streamer.reload import _warm
 from streamer.rendering import RenderingSettings
 from streamer.room import Room
 from streamer.scorer import Scorer
 from streamer.scoring import ScoredBatch, ScoringSettings
 from streamer.tally import Tally
+from streamer.warming import warm
 from streamer.window_store import Snapshot
 from tests.streamer.events import START_MS, Record, batch, event, record
 from tests.streamer.models import random_model
@@ -216,4 +216,4 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
 @cache
 def compile_kernels() -> None:
     """Compile what is not in this machine's cache yet, which may take minutes and is no test's time."""
-    _warm(MODEL)
+    warm(MODEL)
