@@ -31,11 +31,11 @@ def rank_in_whole_windows(model: ServedModel, line: list[str], place: int, table
     own = own_logits(heads.own, own_items(lookback_of_windows([window])[1]))[0]
     newest_first = list(dict.fromkeys(reversed(line[: place + 1])))
     logits = dict(
-        zip(model.encoder.items, (14.0 * model._item_vectors @ heads.query[0]).tolist(), strict=True)
+        zip(model.encoder.items, (14.0 * model._ranking._vectors @ heads.query[0]).tolist(), strict=True)
     )
     del logits[""]
     for rank, (item, logit) in enumerate(zip(newest_first, own.tolist(), strict=False)):
-        offset = model._own_offsets[min(rank, OWN_RANKS - 1)]
+        offset = model._ranking._offsets[min(rank, OWN_RANKS - 1)]
         logits[item] = np.logaddexp(logits.get(item, -np.inf), logit) + offset
     names = sorted(logits, key=lambda item: -logits[item])[:20]
     return names.index(line[place + 1]) + 1 if line[place + 1] in names else 0

@@ -284,7 +284,8 @@ def assert_same(some: list[dict[str, Any]], others: list[dict[str, Any]]) -> Non
 
 
 def hidden_of(state: UserState) -> npt.NDArray[np.float32]:
-    return unpacked_states(state.hidden, MODEL.state_units, bounded=MODEL.state_bounded)[0]
+    (hidden,) = unpacked_states(state.hidden, MODEL.state_units, bounded=MODEL.state_bounded)
+    return np.asarray(hidden)
 
 
 def assert_same_state(one: UserState, other: UserState) -> None:
