@@ -142,11 +142,13 @@ def kept_after_overflow(window_size: int) -> int:
 def contains_event(packed: bytes, event_row: bytes) -> bool:
     """Tell whether a packed window holds an event with the id of ``event_row``."""
     wanted = event_row[:EVENT_FINGERPRINT_BYTES]
-    at = packed.find(wanted)
-    while at >= 0:
-        if at % ROW_BYTES == 0:
+    first_bytes = packed[::ROW_BYTES]  # so that a search passes over one byte of each row, not over all
+    row = first_bytes.find(wanted[0])
+    while row >= 0:
+        at = row * ROW_BYTES
+        if packed[at : at + EVENT_FINGERPRINT_BYTES] == wanted:
             return True
-        at = packed.find(wanted, at + 1)
+        row = first_bytes.find(wanted[0], row + 1)
     return False
 
 
