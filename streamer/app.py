@@ -102,18 +102,13 @@ class StreamerApp(faust.App):
         """
         await self._topic_watch.look()
         sources = {number: SourcePartition(self._topic_id, number) for number in generations}
-        starts = await self.pipeline.start_offsets(sources)
-        plans = await asyncio.gather(
-            *(self.pipeline.plan(source, starts[number]) for number, source in sources.items())
-        )
-        for (number, source), plan in zip(sources.items(), plans, strict=True):
-            self.pipeline.assign(source, starts[number], generations[number], plan)
+        starts = await self.pipeline.owned.take_over(sources, generations)
         logger.info("owns partitions %s", sorted(sources))
         return starts
 
     def commit_floor(self, partition: int) -> int:
         """Return the offset of ``partition`` below which nothing may be committed any more."""
-        return self._pipeline.commit_floor(partition) if self._pipeline is not None else 0
+        return self._pipeline.owned.commit_floor(partition) if self._pipeline is not None else 0
 
     async def wait_for_room(self) -> None:
         """Return when so little is under way that more may be fetched."""
@@ -131,7 +126,7 @@ class StreamerApp(faust.App):
         self._pipeline = await self._connect()
         self.add_future(self._pipeline.run())
         status = WorkerStatus(
-            self._pipeline, self._ask_brokers, self._known_end, self.config.stall_limit_ms / 1000
+            self._pipeline.owned, self._ask_brokers, self._known_end, self.config.stall_limit_ms / 1000
         )
         self.add_future(status.watchdog.run())
         self.add_future(self._topic_watch.run())

@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping
 
 from model_store.serving import ServedModel
 from streamer.decoding import decode_batch
-from streamer.errors import BrokerUnavailable, StaleOwner, StoreUnavailable
-from streamer.history import Keeper, Piece, ScoringPlan, mark_partial
+from streamer.errors import StaleOwner
+from streamer.history import Keeper, Piece, mark_partial
 from streamer.memory import Slot
+from streamer.ownership import Ownership, Seek
 from streamer.partitions import Dropped, Partition, Stages
+from streamer.patience import Patience
 from streamer.profile import Profile
 from streamer.publishing import Publisher
 from streamer.records import DecodedBatch, FetchedBatch, SourcePartition
@@ -31,23 +31,19 @@ from streamer.scorer import Scorer
 from streamer.scoring import ScoredBatch
 from streamer.state import unpack_states
 from streamer.tally import Tally
-from streamer.window_store import BEING_EMPTIED, WindowStore
+from streamer.window_store import WindowStore
 
 logger = logging.getLogger(__name__)
 
-Seek = Callable[[int, int | None], Awaitable[int]]
-Answer = TypeVar("Answer")
 STORE_RETRY_LIMIT_S = 60.0
-STORE_LOOK_INTERVAL_S = 2.0
 
 
 class Pipeline:
     """Runs batches through the steps. `run` must be running while batches are submitted.
 
-    ``seek`` moves the reading of a partition to an offset (None: its beginning) and returns the
-    generation that batches read from there carry. ``keeper`` knows which version scores what. While Redis
-    or the ledger is unavailable, calls are tried again for
-    ``store_retry_limit_s``; then `run` ends with `StoreUnavailable`.
+    ``owned`` are the partitions whose batches are due; for ``seek`` and ``keeper`` see `Ownership`. While
+    Redis or the ledger is unavailable, calls are tried again for ``store_retry_limit_s``; then `run` ends
+    with `StoreUnavailable` or `BrokerUnavailable`.
     """
 
     def __init__(
@@ -66,13 +62,12 @@ class Pipeline:
         self._store = store
         self._scorer = scorer
         self._publisher = publisher
-        self._seek = seek
         self._keeper = keeper
         self._room = room
         self._tally = tally
         self._profile = profile or Profile()
-        self._store_retry_limit_s = store_retry_limit_s
-        self._partitions: dict[int, Partition] = {}
+        self._patience = Patience(store_retry_limit_s)
+        self.owned = Ownership(store, keeper, seek, self._patience)
         self._tasks = asyncio.TaskGroup()
         self._in_flight: set[asyncio.Task[None]] = set()
 
@@ -80,62 +75,12 @@ class Pipeline:
         """Work until cancelled. What no retry can cure ends the run with its error."""
         async with self._tasks as tasks:
             tasks.create_task(self._scorer.run())
-            tasks.create_task(self._look_after_states())
-
-    async def look(self) -> None:
-        """See whether Redis still stands where idle partitions left it; rebuild those where it does not."""
-        for partition in list(self._partitions.values()):
-            written = partition.written
-            if not partition.rests_at(written):
-                continue  # what is in flight will notice
-            actual = await self._offset(partition.source)
-            if actual != written and partition.rests_at(written):
-                await self._read_on_from(partition, StaleOwner(written, actual))
-
-    async def start_offsets(self, sources: Mapping[int, SourcePartition]) -> dict[int, int | None]:
-        """Return the offset at which each newly owned partition goes on; None before its first write."""
-        offsets = await asyncio.gather(*map(self._offset, sources.values()))
-        return dict(zip(sources, offsets, strict=True))
-
-    async def plan(self, source: SourcePartition, written: int | None, published: int = 0) -> ScoringPlan:
-        """Return what `assign` needs to know of a partition. See `Keeper.plan`."""
-        return await self._patiently(lambda: self._keeper.plan(source, written, published))
-
-    def assign(
-        self, source: SourcePartition, written: int | None, generation: int, plan: ScoringPlan
-    ) -> None:
-        """Own the partition from ``written`` on; batches of other generations are ignored."""
-        self._partitions[source.partition] = Partition(source, written, generation, plan)
-
-    def written_offsets(self) -> dict[int, int | None]:
-        """Return, for each owned partition, the offset that Redis has confirmed; None before the first."""
-        return {number: partition.written for number, partition in self._partitions.items()}
-
-    def accepted_offsets(self) -> dict[int, int]:
-        """Return, for each owned partition, the offset behind the newest batch that was taken in."""
-        return {number: partition.accepted for number, partition in self._partitions.items()}
-
-    def catching_up(self) -> list[int]:
-        """Return the owned partitions that publish nothing until their states have caught up."""
-        return sorted(number for number, partition in self._partitions.items() if partition.catching_up)
-
-    def commit_floor(self, number: int) -> int:
-        """Return the offset below which the group must not commit: all before it was published."""
-        partition = self._partitions.get(number)
-        return partition.plan.silent_until if partition is not None else 0
-
-    async def ping_store(self) -> None:
-        """Ask Redis something, once. Raises `StoreUnavailable`."""
-        for partition in self._partitions.values():
-            await self._store.offset(partition.source)
-            return
+            tasks.create_task(self.owned.look_after_states())
 
     async def revoke(self, timeout_s: float) -> None:
         """Own nothing any more. What is in flight may end within ``timeout_s``; the rest is dropped."""
         await self.drain(timeout_s)
-        for partition in self._partitions.values():
-            partition.closed = True
-        self._partitions.clear()
+        self.owned.give_up()
 
     async def wait_for_room(self) -> None:
         """Return when so little is in flight that more may be fetched."""
@@ -151,7 +96,7 @@ class Pipeline:
 
         It never waits: ask `wait_for_room` before fetching more.
         """
-        partition = self._partitions.get(batch.partition)
+        partition = self.owned.partition(batch.partition)
         due = partition.accept(batch) if partition is not None else None
         if partition is None or due is None:
             return
@@ -186,7 +131,7 @@ class Pipeline:
         except Dropped:
             logger.info("a batch of partition %d was dropped", partition.source.partition)
         except StaleOwner as stale:
-            await self._read_on_from(partition, stale)
+            await self.owned.read_on_from(partition, stale)
         finally:
             stages.finish()
             self._room.give_back(len(piece.batch.records))
@@ -222,14 +167,14 @@ class Pipeline:
     async def _publish(self, source: SourcePartition, piece: Piece, scored: ScoredBatch) -> None:
         change = piece.change
         if change is not None:
-            await self._patiently(lambda: self._keeper.announce(source, change))
+            await self._patience.ask(lambda: self._keeper.announce(source, change))
         await self._publisher.publish(scored)
 
     async def _read(self, partition: Partition, decoded: DecodedBatch) -> Mapping[bytes, Slot]:
         users = dict.fromkeys(user for user, _, _ in decoded.events)
         slots, missing = partition.memory.claim(users)
         expected = partition.boundaries()
-        snapshot = await self._patiently(lambda: self._store.read(partition.source, missing))
+        snapshot = await self._patience.ask(lambda: self._store.read(partition.source, missing))
         if snapshot.offset not in expected:
             raise StaleOwner(partition.written, snapshot.offset)
         with self._profile.measure("read"):
@@ -239,46 +184,10 @@ class Pipeline:
         return slots
 
     async def _write(self, partition: Partition, scored: ScoredBatch) -> None:
-        await self._patiently(
+        await self._patience.ask(
             lambda: self._store.write(partition.source, partition.written, scored.next_offset, scored.states)
         )
         partition.confirm(scored.next_offset)
-
-    async def _read_on_from(self, partition: Partition, stale: StaleOwner) -> None:
-        """Drop what is in flight for the partition, and read on from where Redis stands."""
-        if partition.closed:
-            return
-        partition.closed = True
-        number = partition.source.partition
-        logger.warning("partition %d: %s; reading on from there", number, stale)
-        actual = stale.actual if stale.actual != BEING_EMPTIED else await self._offset(partition.source)
-        published = max(partition.written or 0, partition.plan.silent_until)
-        plan = await self.plan(partition.source, actual, published)
-        plan.frontier = max(plan.frontier, partition.accepted)
-        generation = await self._seek(number, actual)
-        if self._partitions.get(number) is partition:
-            self.assign(partition.source, actual, generation, plan)
-
-    async def _look_after_states(self) -> None:
-        while True:
-            await asyncio.sleep(STORE_LOOK_INTERVAL_S)
-            await self.look()
-
-    async def _offset(self, source: SourcePartition) -> int | None:
-        return await self._patiently(lambda: self._store.offset(source))
-
-    async def _patiently(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Await ``call``, again while Redis or the brokers are away, until the retry limit has passed."""
-        give_up_s, pause_s = time.monotonic() + self._store_retry_limit_s, 0.05
-        while True:
-            try:
-                return await call()
-            except (StoreUnavailable, BrokerUnavailable) as error:
-                if time.monotonic() >= give_up_s:
-                    raise
-                logger.warning("%s Trying again in %.2f s.", error, pause_s)
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, 2.0)
 
 
 def _partial_predictions(scored: ScoredBatch, slots: Mapping[bytes, Slot]) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, NamedTuple
 
 from streamer.errors import StoreUnavailable
-from streamer.pipeline import Pipeline
+from streamer.ownership import Ownership
 from streamer.watchdog import Standing, Watchdog
 
 PING_TIMEOUT_S: Final = 1.0
@@ -25,16 +25,16 @@ KnownEnd = Callable[[int], int | None]
 
 
 class WorkerStatus:
-    """Looks at one worker's pipeline, brokers and Redis.
+    """Looks at one worker's partitions, brokers and Redis.
 
     ``ask_brokers`` gives the read positions of the owned partitions as the brokers have them now; it may
     raise `BrokerUnavailable`. ``known_end`` gives a partition's end as the newest fetch told it.
     """
 
     def __init__(
-        self, pipeline: Pipeline, ask_brokers: AskBrokers, known_end: KnownEnd, stall_limit_s: float
+        self, owned: Ownership, ask_brokers: AskBrokers, known_end: KnownEnd, stall_limit_s: float
     ) -> None:
-        self._pipeline = pipeline
+        self._owned = owned
         self._ask_brokers = ask_brokers
         self._known_end = known_end
         # Whoever waits for a server gives up first, and says for which.
@@ -45,12 +45,12 @@ class WorkerStatus:
 
         A transaction's end marks count too: where producers use transactions, the lag ends a little over 0.
         """
-        return {number: self._lag(number, at) for number, at in self._pipeline.written_offsets().items()}
+        return {number: self._lag(number, at) for number, at in self._owned.written_offsets().items()}
 
     async def standings(self) -> dict[int, Standing]:
         """Ask the brokers, and return where each owned partition stands. May raise `BrokerUnavailable`."""
         positions = await self._ask_brokers()
-        written, accepted = self._pipeline.written_offsets(), self._pipeline.accepted_offsets()
+        written, accepted = self._owned.written_offsets(), self._owned.accepted_offsets()
         return {
             number: Standing(written[number] or 0, accepted[number], *position)
             for number, position in positions.items()
@@ -66,14 +66,14 @@ class WorkerStatus:
 
         It answers within `PING_TIMEOUT_S`.
         """
-        if not self._pipeline.written_offsets():
+        if not self._owned.written_offsets():
             return "no partition is owned"
-        rebuilding = self._pipeline.catching_up()
+        rebuilding = self._owned.catching_up()
         if rebuilding:
             return f"the states of partitions {rebuilding} are being rebuilt"
         try:
             async with asyncio.timeout(PING_TIMEOUT_S):
-                await self._pipeline.ping_store()
+                await self._owned.ping_store()
         except (TimeoutError, StoreUnavailable):
             return "Redis does not answer"
         return self.trouble()

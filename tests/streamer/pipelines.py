@@ -169,9 +169,8 @@ class Worker:
     async def __aenter__(self) -> Worker:
         self.running = asyncio.create_task(self.pipeline.run())
         await asyncio.sleep(0)
-        starts = await self.pipeline.start_offsets({0: SOURCE})
+        starts = await self.pipeline.owned.take_over({0: SOURCE}, {0: 1})
         self.start = starts[0] or 0
-        self.pipeline.assign(SOURCE, starts[0], 1, await self.pipeline.plan(SOURCE, starts[0]))
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -148,11 +148,11 @@ def test_a_store_that_was_emptied_is_rebuilt_without_publishing_what_was_publish
             keeper.end = 30
             async with Worker(kept, target, log, keeper, SECOND) as worker:
                 if loses:
-                    assert worker.pipeline.catching_up() == [0]
-                    assert worker.pipeline.commit_floor(0) == 28
+                    assert worker.pipeline.owned.catching_up() == [0]
+                    assert worker.pipeline.owned.commit_floor(0) == 28
                 await worker.read(7)
                 await worker.settle()
-                assert worker.pipeline.catching_up() == []
+                assert worker.pipeline.owned.catching_up() == []
                 assert worker.tally.rebuilt_events == (28 if loses else 0)
         assert topic.events == [f"e{n}" for n in [*range(30), 28, 29, *range(30, 40)]]
         assert by_id(topic) == by_id(undisturbed)
@@ -207,13 +207,13 @@ def test_lost_states_are_noticed_without_any_event() -> None:
         async with Worker(store, topic, log_of(6)) as worker:
             await worker.read(3)
             await worker.settle()
-            await worker.pipeline.look()
+            await worker.pipeline.owned.look()
             assert worker.seeks == []
             store.offsets.clear()
             store.states.clear()
-            await worker.pipeline.look()
+            await worker.pipeline.owned.look()
             assert worker.seeks == [None]
-            assert worker.pipeline.catching_up() == [0]
+            assert worker.pipeline.owned.catching_up() == [0]
             await worker.read(6, first=0, generation=2)
             await worker.settle()
             assert topic.events == [f"e{n}" for n in range(6)]

@@ -230,7 +230,7 @@ def test_a_partition_that_is_revoked_while_it_seeks_stays_given_up() -> None:
             store.offsets[SOURCE] = 9
             await worker.read(4)
             await worker.settle()
-            assert worker.pipeline.written_offsets() == {}
+            assert worker.pipeline.owned.written_offsets() == {}
             await worker.read(4, first=9, generation=2)
             await worker.settle()
             assert topic.events == []

@@ -1,0 +1,121 @@
+"""The partitions that a worker owns: where each begins, how far it is, and where it goes on after a loss."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from streamer.errors import StaleOwner
+from streamer.history import Keeper, ScoringPlan
+from streamer.partitions import Partition
+from streamer.patience import Patience
+from streamer.records import SourcePartition
+from streamer.window_store import BEING_EMPTIED, WindowStore
+
+logger = logging.getLogger(__name__)
+
+Seek = Callable[[int, int | None], Awaitable[int]]
+STORE_LOOK_INTERVAL_S: Final = 2.0
+
+
+class Ownership:
+    """The owned partitions, by their numbers.
+
+    ``seek`` moves the reading of a partition to an offset (None: its beginning) and returns the
+    generation that batches read from there carry. ``keeper`` knows which version scores what.
+    """
+
+    def __init__(self, store: WindowStore, keeper: Keeper, seek: Seek, patience: Patience) -> None:
+        self._store = store
+        self._keeper = keeper
+        self._seek = seek
+        self._patience = patience
+        self._partitions: dict[int, Partition] = {}
+
+    def partition(self, number: int) -> Partition | None:
+        """Return the owned partition; None if it is not owned."""
+        return self._partitions.get(number)
+
+    async def take_over(
+        self, sources: Mapping[int, SourcePartition], generations: Mapping[int, int]
+    ) -> dict[int, int | None]:
+        """Own ``sources``, each from the offset that its states have reached; return these offsets.
+
+        None is a partition before its first write. Batches of other generations will be ignored.
+        """
+        offsets = await asyncio.gather(*map(self._offset, sources.values()))
+        starts = dict(zip(sources, offsets, strict=True))
+        plans = await asyncio.gather(
+            *(self._plan(source, starts[number]) for number, source in sources.items())
+        )
+        for (number, source), plan in zip(sources.items(), plans, strict=True):
+            self._partitions[number] = Partition(source, starts[number], generations[number], plan)
+        return starts
+
+    def give_up(self) -> None:
+        """Own nothing any more. What is in flight is dropped."""
+        for partition in self._partitions.values():
+            partition.closed = True
+        self._partitions.clear()
+
+    async def read_on_from(self, partition: Partition, stale: StaleOwner) -> None:
+        """Drop what is in flight for the partition, and read on from where Redis stands."""
+        if partition.closed:
+            return
+        partition.closed = True
+        number = partition.source.partition
+        logger.warning("partition %d: %s; reading on from there", number, stale)
+        actual = stale.actual if stale.actual != BEING_EMPTIED else await self._offset(partition.source)
+        published = max(partition.written or 0, partition.plan.silent_until)
+        plan = await self._plan(partition.source, actual, published)
+        plan.frontier = max(plan.frontier, partition.accepted)
+        generation = await self._seek(number, actual)
+        if self._partitions.get(number) is partition:
+            self._partitions[number] = Partition(partition.source, actual, generation, plan)
+
+    async def look_after_states(self) -> None:
+        """Look every few seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(STORE_LOOK_INTERVAL_S)
+            await self.look()
+
+    async def look(self) -> None:
+        """See whether Redis still stands where idle partitions left it; rebuild those where it does not."""
+        for partition in list(self._partitions.values()):
+            written = partition.written
+            if not partition.rests_at(written):
+                continue  # what is in flight will notice
+            actual = await self._offset(partition.source)
+            if actual != written and partition.rests_at(written):
+                await self.read_on_from(partition, StaleOwner(written, actual))
+
+    def written_offsets(self) -> dict[int, int | None]:
+        """Return, for each owned partition, the offset that Redis has confirmed; None before the first."""
+        return {number: partition.written for number, partition in self._partitions.items()}
+
+    def accepted_offsets(self) -> dict[int, int]:
+        """Return, for each owned partition, the offset behind the newest batch that was taken in."""
+        return {number: partition.accepted for number, partition in self._partitions.items()}
+
+    def catching_up(self) -> list[int]:
+        """Return the owned partitions that publish nothing until their states have caught up."""
+        return sorted(number for number, partition in self._partitions.items() if partition.catching_up)
+
+    def commit_floor(self, number: int) -> int:
+        """Return the offset below which the group must not commit: all before it was published."""
+        partition = self._partitions.get(number)
+        return partition.plan.silent_until if partition is not None else 0
+
+    async def ping_store(self) -> None:
+        """Ask Redis something, once. Raises `StoreUnavailable`."""
+        for partition in self._partitions.values():
+            await self._store.offset(partition.source)
+            return
+
+    async def _offset(self, source: SourcePartition) -> int | None:
+        return await self._patience.ask(lambda: self._store.offset(source))
+
+    async def _plan(self, source: SourcePartition, written: int | None, published: int = 0) -> ScoringPlan:
+        return await self._patience.ask(lambda: self._keeper.plan(source, written, published))
