@@ -10,10 +10,14 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from model_store.coded_lists import DIMENSIONS_OF_A_CODE, CodedLists, Told
+
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 MEASURED_QUERIES: Final = 1_000
+# Coded lists lose all of a few queries' items and none of most: their recall is measured with more of them.
+MEASURED_QUERIES_OF_CODED: Final = 2_000
 # Measured: scanning half of the lists costs about as much as exact search, which is one matrix product.
 LARGEST_PROBED_SHARE: Final = 0.5
 
@@ -25,6 +29,7 @@ _LIST_COST: Final = 0.5
 _TRAINING_POINTS_PER_LIST: Final = 64
 _MOST_TRAINING_POINTS: Final = 1 << 18
 _TRAINING_ROUNDS: Final = 10
+_MOST_CODED_PROBES: Final = 32  # more would cost more than the lists of `tuned_index`
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,44 @@ def tuned_index(
         lists *= 2
 
 
-def sampled_queries(item_vectors: Floats, queries: Floats | None, seed: int) -> tuple[Floats, str]:
-    """Return `MEASURED_QUERIES` queries, float32[queries, dimensions], and where they come from.
+@dataclass(frozen=True)
+class TunedLists:
+    """Coded lists, the probes that suffice, and the mean recall that was measured with them."""
+
+    lists: CodedLists
+    probes: int
+    recall: float
+
+
+def tuned_lists(
+    item_vectors: Floats,
+    sample: Floats,
+    wanted_items: Indices,
+    wanted_recall: float,
+    seed: int,
+    told: Told | None = None,
+) -> TunedLists | None:
+    """Return coded lists with the least probes that suffice, or None where that is too many.
+
+    What suffices is said in `tuned_index`; ``told`` is called as `CodedLists.trained` says.
+    """
+    if item_vectors.shape[1] % DIMENSIONS_OF_A_CODE:
+        return None
+    coded = CodedLists.trained(item_vectors, seed, told)
+    none, depth = np.zeros((len(sample), 0), np.int64), wanted_items.shape[1]
+
+    def recalls(probes: int) -> Floats:
+        return _shares(wanted_items, coded.search(sample, item_vectors, none, depth, probes)[0])
+
+    most = min(_MOST_CODED_PROBES, len(coded.lists.starts) - 1)
+    probes = _least(lambda probes: _suffices(recalls(probes), wanted_recall), most)
+    return None if probes is None else TunedLists(coded, probes, round(float(recalls(probes).mean()), 6))
+
+
+def sampled_queries(
+    item_vectors: Floats, queries: Floats | None, seed: int, number: int = MEASURED_QUERIES
+) -> tuple[Floats, str]:
+    """Return ``number`` queries, float32[queries, dimensions], and where they come from.
 
     Up to half of them are of ``queries``, the model's own. The rest are item vectors with noise of 0.4 of
     their length, since a query is near an item and not on it.
@@ -78,9 +119,9 @@ def sampled_queries(item_vectors: Floats, queries: Floats | None, seed: int) -> 
     generator = np.random.default_rng(seed)
     own = np.empty((0, item_vectors.shape[1]), np.float32)
     if queries is not None and len(queries):
-        count = min(len(queries), MEASURED_QUERIES // 2)
+        count = min(len(queries), number // 2)
         own = queries[generator.choice(len(queries), count, replace=False)]
-    rest = MEASURED_QUERIES - len(own)
+    rest = number - len(own)
     near = item_vectors[generator.integers(1, len(item_vectors), rest)]
     noise = generator.normal(scale=_NOISE / np.sqrt(near.shape[1]), size=near.shape)
     sample = np.concatenate([own, near + noise]).astype(np.float32)
@@ -110,24 +151,30 @@ def _with_least_probes(
 
     def recalls(probes: int) -> Floats:
         index.nprobe = probes
-        found = index.search(sample, wanted_items.shape[1])[1]
-        shares: Floats = (wanted_items[:, :, None] == found[:, None, :]).any(axis=2).mean(axis=1)
-        return shares
-
-    def suffices(probes: int) -> bool:
-        found = recalls(probes)
-        return bool(found.mean() - 2 * found.std() / np.sqrt(len(found)) >= wanted_recall)
+        return _shares(wanted_items, index.search(sample, wanted_items.shape[1])[1])
 
     lists = int(index.nlist)
     most = int(lists * LARGEST_PROBED_SHARE)
-    if not suffices(most):
+    probes = _least(lambda probes: _suffices(recalls(probes), wanted_recall), most)
+    if probes is None:
         return None
-    probes = _least(suffices, most)
     return TunedIndex(index, lists, probes, round(float(recalls(probes).mean()), 6))
 
 
-def _least(suffices: Callable[[int], bool], most: int) -> int:
-    """Return the least number in 1..``most`` that suffices, given that ``most`` does."""
+def _shares(wanted_items: Indices, found: Indices) -> Floats:
+    """Return the share of each row's wanted items that was found."""
+    shares: Floats = (wanted_items[:, :, None] == found[:, None, :]).any(axis=2).mean(axis=1)
+    return shares
+
+
+def _suffices(shares: Floats, wanted_recall: float) -> bool:
+    return bool(shares.mean() - 2 * shares.std() / np.sqrt(len(shares)) >= wanted_recall)
+
+
+def _least(suffices: Callable[[int], bool], most: int) -> int | None:
+    """Return the least number in 1..``most`` that suffices, or None where even ``most`` does not."""
+    if not suffices(most):
+        return None
     low, high = 1, most
     while low < high:
         middle = (low + high) // 2

@@ -1,54 +1,62 @@
 """Next items: the items of the whole catalogue whose vectors have the largest inner product with a query.
 
-A small catalogue is searched exactly. A large one gets a faiss IVF,Flat index that probes the least number
-of lists with which it reaches the wanted recall against the exact answer on sampled queries; the measured
-recall is stored beside it. Where no cheap number reaches it, the search stays exact. Row 0 of the vectors
-stands for the unknown item and is never found.
+A small catalogue is searched exactly. A larger one gets a faiss IVF,Flat index, a very large one coded lists
+(`model_store.coded_lists`). It probes the least number of lists with which it reaches the wanted recall
+against the exact answer on sampled queries; the measured recall is stored beside it. Where no cheap number
+reaches it, the search stays exact. Row 0 of the vectors stands for the unknown item and is never found.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+from zipfile import BadZipFile
 
 import faiss
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from model_store.coded_lists import COMPARED_AGAIN, CodedLists, Told
 from model_store.errors import FileAbsentError, FileCorruptError
-from model_store.index_tuning import sampled_queries, tuned_index
-from model_store.kernels.vectors import fill_best
-from model_store.top_k import best_columns
+from model_store.index_kinds import (
+    INDEX_FILE,
+    ApproximateIndex,
+    CodedIndex,
+    ExactIndex,
+    Found,
+    IndexDescription,
+)
+from model_store.index_tuning import (
+    MEASURED_QUERIES,
+    MEASURED_QUERIES_OF_CODED,
+    sampled_queries,
+    tuned_index,
+    tuned_lists,
+)
 
 Floats = npt.NDArray[np.float32]
 Items = npt.NDArray[np.int64]
-Found = tuple[npt.NDArray[np.int64], Floats]
 
-INDEX_FILE: Final = "items.faiss"
+__all__ = [
+    "INDEX_DESCRIPTION_FILE",
+    "INDEX_FILE",
+    "ApproximateIndex",
+    "CodedIndex",
+    "ExactIndex",
+    "IndexDescription",
+    "ItemIndex",
+    "build_item_index",
+    "load_item_index",
+    "save_item_index",
+]
+
 INDEX_DESCRIPTION_FILE: Final = "index.json"
 RECALL_DEPTH: Final = 20
 WANTED_RECALL: Final = 0.99
 # Measured at 64 dimensions: exact search of 10,000 items takes 23 us a query, a clustered IVF 15 us.
 EXACT_UP_TO_ITEMS: Final = 10_000
-
-_SCORES_AT_ONCE: Final = 4_000_000
-
-
-class IndexDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `index.json` says. ``kind`` is ``exact`` or ``ivf``; ``lists`` and ``probes`` are 0 when exact.
-
-    ``recall_at_20`` is the share of the exact 20 best items that the index finds, the mean over
-    ``measured_queries`` sampled queries; ``query_source`` tells where those came from.
-    """
-
-    kind: str
-    items: int
-    lists: int
-    probes: int
-    recall_at_20: float
-    measured_queries: int
-    query_source: str
+CODED_FROM_ITEMS: Final = 200_000
 
 
 class ItemIndex(Protocol):
@@ -68,74 +76,7 @@ class ItemIndex(Protocol):
         """
 
 
-class ExactIndex:
-    """Compares a query with every item, by one matrix product."""
-
-    def __init__(self, item_vectors: Floats) -> None:
-        """Take float32[items, dimensions], row 0 being the unknown item. The array is kept, not copied."""
-        self._vectors = item_vectors
-        self.description = IndexDescription("exact", len(item_vectors) - 1, 0, 0, 1.0, 0, "")
-
-    def search(self, queries: Floats, k: int, skipped: Items | None = None) -> Found:
-        """Return the exact answer; see `ItemIndex.search`. The work is done in slices of bounded memory."""
-        items = len(self._vectors)
-        k = min(k, items - 1)
-        indices, best = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
-        if not k:
-            return indices, best
-        rows = min(64, max(8, _SCORES_AT_ONCE // items))
-        group = _group(items, k)
-        columns = -(-items // group) * group
-        scores = np.empty((min(rows, len(queries)), columns), np.float32)
-        for start in range(0, len(queries), rows):
-            part = queries[start : start + rows]
-            filled = scores[: len(part)]
-            np.matmul(part, self._vectors.T, out=filled[:, :items])
-            filled[:, 0] = -np.inf
-            filled[:, items:] = -np.inf
-            place = slice(start, start + rows)
-            if skipped is not None:
-                np.put_along_axis(filled, skipped[place], -np.inf, axis=1)
-            indices[place], best[place] = best_columns(filled, k, group)
-        indices[best == -np.inf] = 0
-        return indices, best
-
-
-class ApproximateIndex:
-    """A faiss IVF,Flat index: compares a query with the items of the nearest lists only."""
-
-    def __init__(self, index: faiss.IndexIVFFlat, description: IndexDescription) -> None:
-        """Take a trained index whose ids are the items' rows."""
-        self._index = index
-        self.description = description
-
-    def search(self, queries: Floats, k: int, skipped: Items | None = None) -> Found:
-        """Return the approximate answer; see `ItemIndex.search`.
-
-        A query's answer does not depend on the queries beside it. Where the probed lists hold fewer than
-        ``k`` items, all lists are searched.
-        """
-        k = min(k, self.description.items)
-        queries = np.ascontiguousarray(queries, np.float32)
-        skipped = np.zeros((len(queries), 0), np.int64) if skipped is None else skipped
-        found = np.zeros((len(queries), k), np.int64), np.full((len(queries), k), -np.inf, np.float32)
-        self._search(queries, skipped, found, self.description.probes)
-        short = np.flatnonzero(found[0][:, -1] == 0) if k else np.empty(0, np.int64)
-        if len(short):
-            again = np.zeros((len(short), k), np.int64), np.full((len(short), k), -np.inf, np.float32)
-            self._search(queries[short], skipped[short], again, self.description.lists)
-            found[0][short], found[1][short] = again
-        return found
-
-    def _search(self, queries: Floats, skipped: Items, found: Found, probes: int) -> None:
-        depth = min(found[0].shape[1] + skipped.shape[1], self.description.items)
-        asked = faiss.SearchParametersIVF(nprobe=probes)  # type: ignore[call-arg]
-        scores, indices = self._index.search(queries, depth, params=asked)
-        fill_best(indices, scores, skipped, *found)
-
-    def save(self, directory: Path) -> None:
-        """Write the faiss file into ``directory``."""
-        faiss.write_index(self._index, str(directory / INDEX_FILE))
+StoredIndex = ExactIndex | ApproximateIndex | CodedIndex
 
 
 def build_item_index(
@@ -145,18 +86,29 @@ def build_item_index(
     exact: bool = False,
     wanted_recall: float = WANTED_RECALL,
     seed: int = 0,
-) -> ExactIndex | ApproximateIndex:
+    coded_from_items: int = CODED_FROM_ITEMS,
+    told: Told | None = None,
+) -> StoredIndex:
     """Return the index for a catalogue: exact for a small one or when asked, else the cheapest that suffices.
 
     ``item_vectors`` is float32[items, dimensions] with the unknown item as row 0, the others of length 1;
     ``queries``, float32[any, dimensions], are queries that the model itself makes, on which the recall is
-    measured beside noisy item vectors (`index_tuning.sampled_queries`).
+    measured beside noisy item vectors (`index_tuning.sampled_queries`). From ``coded_from_items`` on the
+    lists are coded, and ``told`` is called with how many items are in them and how many there are.
     """
     items = len(item_vectors) - 1
     if exact or items <= EXACT_UP_TO_ITEMS:
         return ExactIndex(item_vectors)
-    sample, source = sampled_queries(item_vectors, queries, seed)
+    large = items >= coded_from_items
+    number = MEASURED_QUERIES_OF_CODED if large else MEASURED_QUERIES
+    sample, source = sampled_queries(item_vectors, queries, seed, number)
     wanted_items, _ = ExactIndex(item_vectors).search(sample, RECALL_DEPTH)
+    if large:
+        coded = tuned_lists(item_vectors, sample, wanted_items, wanted_recall, seed, told)
+        if coded is not None:
+            lists = len(coded.lists.lists.starts) - 1
+            measured = (lists, coded.probes, coded.recall, len(sample), source, COMPARED_AGAIN)
+            return CodedIndex(coded.lists, item_vectors, IndexDescription("coded", items, *measured))
     tuned = tuned_index(item_vectors, sample, wanted_items, wanted_recall, seed)
     if tuned is None:
         return ExactIndex(item_vectors)
@@ -164,17 +116,15 @@ def build_item_index(
     return ApproximateIndex(tuned.index, description)
 
 
-def save_item_index(directory: Path, index: ExactIndex | ApproximateIndex) -> None:
-    """Write `index.json` into ``directory``, and the faiss file if there is one."""
+def save_item_index(directory: Path, index: StoredIndex) -> None:
+    """Write `index.json` into ``directory``, and the files of the lists if there are any."""
     described = msgspec.json.format(msgspec.json.encode(index.description), indent=1)
     (directory / INDEX_DESCRIPTION_FILE).write_bytes(described)
-    if isinstance(index, ApproximateIndex):
+    if not isinstance(index, ExactIndex):
         index.save(directory)
 
 
-def load_item_index(
-    directory: Path, item_vectors: Floats, *, exact: bool = False
-) -> ExactIndex | ApproximateIndex:
+def load_item_index(directory: Path, item_vectors: Floats, *, exact: bool = False) -> StoredIndex:
     """Return the index in ``directory``, or an exact one over ``item_vectors`` when asked.
 
     The caller has verified the directory against its manifest. Raises `FileAbsentError` or
@@ -185,17 +135,19 @@ def load_item_index(
         description = msgspec.json.decode(path.read_bytes(), type=IndexDescription)
         if exact or description.kind == "exact":
             return ExactIndex(item_vectors)
-        index = faiss.read_index(str(directory / INDEX_FILE))
+        index: StoredIndex
+        if description.kind == "coded":
+            coded = CodedLists.load(directory)
+            index, shape = CodedIndex(coded, item_vectors, description), coded.shape
+        else:
+            stored: Any = faiss.read_index(str(directory / INDEX_FILE))
+            if not isinstance(stored, faiss.IndexIVFFlat):
+                raise ValueError(f"{INDEX_FILE} holds a {type(stored).__name__}")
+            index, shape = ApproximateIndex(stored, description), (stored.ntotal, stored.d)
     except FileNotFoundError as error:
         raise FileAbsentError(f"{path} is missing: train the model again") from error
-    except (msgspec.DecodeError, RuntimeError) as error:
+    except (msgspec.DecodeError, RuntimeError, ValueError, KeyError, BadZipFile) as error:
         raise FileCorruptError(f"{directory} holds no readable index: train the model again") from error
-    if not isinstance(index, faiss.IndexIVFFlat) or (index.ntotal + 1, index.d) != item_vectors.shape:
+    if (shape[0] + 1, shape[1]) != item_vectors.shape:
         raise FileCorruptError(f"{directory} holds another catalogue's index: train the model again")
-    return ApproximateIndex(index, description)
-
-
-def _group(items: int, k: int) -> int:
-    """Return how many scores to compare at once: the quickest by measurement, leaving groups enough."""
-    group = 16 if items < 8_192 else 32
-    return group if items >= 2 * k * group else 1
+    return index

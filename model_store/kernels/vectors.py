@@ -41,10 +41,11 @@ def inner_product(vector: Floats, rows: Any, row: int) -> Any:
 
 
 @compiled_bare
-def insert(score: Any, name: Any, scores: Floats, names: Ints, kept: int) -> Any:
+def insert(score: Any, name: Any, scores: Any, names: Ints, kept: int) -> Any:
     """Put ``score`` and ``name`` where they belong among the ``kept`` best; return how many are kept then.
 
-    ``scores`` and ``names`` [room] go down, equal scores by name. When they are full, the last one falls out.
+    ``scores``, of any numbers, and ``names`` [room] go down, equal scores by name. When they are full, the
+    last one falls out.
     """
     full = kept == len(scores)
     place = kept - 1 if full else kept

@@ -1,5 +1,6 @@
 """Exact and approximate search against a brute-force sort."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,28 +11,16 @@ from model_store.errors import FileAbsentError, FileCorruptError
 from model_store.item_index import (
     INDEX_FILE,
     ApproximateIndex,
+    CodedIndex,
     ExactIndex,
     build_item_index,
     load_item_index,
     save_item_index,
 )
+from tests.model_store.catalogues import clustered_catalogue, unit
 
 Floats = npt.NDArray[np.float32]
-
-
-def unit(vectors: npt.NDArray[np.float64]) -> Floats:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: npt.NDArray[np.float64] = vectors / np.maximum(lengths, 1e-9)
-    return scaled.astype(np.float32)
-
-
-def clustered_catalogue(items: int, dimensions: int, clusters: int, seed: int) -> Floats:
-    generator = np.random.default_rng(seed)
-    centres = generator.normal(size=(clusters, dimensions))
-    vectors = centres[generator.integers(0, clusters, items + 1)]
-    vectors += 0.5 * generator.normal(size=vectors.shape)
-    vectors[0] = 0
-    return unit(vectors)
+Indexes = dict[str, ExactIndex | ApproximateIndex | CodedIndex]
 
 
 def brute_force(vectors: Floats, queries: Floats, k: int) -> npt.NDArray[np.int64]:
@@ -49,6 +38,18 @@ def approximate(large: Floats) -> ApproximateIndex:
     index = build_item_index(large)
     assert isinstance(index, ApproximateIndex)
     return index
+
+
+@pytest.fixture(scope="module")
+def coded(large: Floats) -> CodedIndex:
+    index = build_item_index(large, coded_from_items=12_000)
+    assert isinstance(index, CodedIndex)
+    return index
+
+
+@pytest.fixture(scope="module")
+def indexes(large: Floats, approximate: ApproximateIndex, coded: CodedIndex) -> Indexes:
+    return {"exact": ExactIndex(large), "approximate": approximate, "coded": coded}
 
 
 @pytest.mark.parametrize(("items", "k"), [(1, 5), (7, 3), (300, 20), (3_000, 20), (9_000, 300)])
@@ -86,53 +87,56 @@ def test_a_zero_query_gets_the_first_items() -> None:
     assert indices.tolist() == [[1, 2, 3, 4]]
 
 
+@pytest.mark.parametrize("kind", ["approximate", "coded"])
 def test_the_recall_holds_on_queries_that_were_not_measured(
-    large: Floats, approximate: ApproximateIndex
+    large: Floats, kind: str, indexes: Indexes
 ) -> None:
+    index = indexes[kind]
     generator = np.random.default_rng(5)
     near = large[generator.integers(1, len(large), 500)]
     queries = unit(near + 0.1 * generator.normal(size=near.shape))
     expected = brute_force(large, queries, 20)
-    found, _ = approximate.search(queries, 20)
+    found, _ = index.search(queries, 20)
     recall = np.mean([len({*a} & {*b}) / 20 for a, b in zip(found.tolist(), expected.tolist(), strict=True)])
     assert recall >= 0.985
-    assert approximate.description.recall_at_20 >= 0.99
-    assert approximate.description.items == 12_000
+    assert index.description.recall_at_20 >= 0.99
+    assert index.description.items == 12_000
 
 
-def test_approximate_scores_are_inner_products_best_first(
-    large: Floats, approximate: ApproximateIndex
-) -> None:
+@pytest.mark.parametrize("kind", ["approximate", "coded"])
+def test_approximate_scores_are_inner_products_best_first(large: Floats, kind: str, indexes: Indexes) -> None:
+    index = indexes[kind]
     queries = large[5:9]
-    indices, scores = approximate.search(queries, 10)
+    indices, scores = index.search(queries, 10)
     products = np.einsum("bkd,bd->bk", large[indices], queries)
     np.testing.assert_allclose(scores, products, rtol=0, atol=1e-5)
     assert (np.diff(scores, axis=1) <= 0).all()
     assert indices[:, 0].tolist() == [5, 6, 7, 8]
 
 
-def test_more_items_than_the_probed_lists_hold_are_found_elsewhere(approximate: ApproximateIndex) -> None:
+@pytest.mark.parametrize("kind", ["approximate", "coded"])
+def test_more_items_than_the_probed_lists_hold_are_found_elsewhere(kind: str, indexes: Indexes) -> None:
     queries = unit(np.random.default_rng(6).normal(size=(3, 16)))
-    indices, _ = approximate.search(queries, 20_000)
+    indices, _ = indexes[kind].search(queries, 20_000)
     assert [sorted(row) for row in indices.tolist()] == [list(range(1, 12_001))] * 3
 
 
-@pytest.mark.parametrize("kind", ["exact", "approximate"])
+@pytest.mark.parametrize("kind", ["exact", "approximate", "coded"])
 def test_an_answer_does_not_depend_on_the_queries_beside_it(
-    kind: str, large: Floats, approximate: ApproximateIndex
+    kind: str, large: Floats, indexes: Indexes
 ) -> None:
-    index = ExactIndex(large) if kind == "exact" else approximate
+    index = indexes[kind]
     queries = unit(np.random.default_rng(7).normal(size=(200, 16)))
     _, together = index.search(queries, 10)
     alone = np.concatenate([index.search(queries[row : row + 1], 10)[1] for row in range(200)])
     np.testing.assert_allclose(alone, together, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["exact", "approximate"])
+@pytest.mark.parametrize("kind", ["exact", "approximate", "coded"])
 def test_skipped_items_are_not_found_and_the_next_ones_take_their_places(
-    kind: str, large: Floats, approximate: ApproximateIndex
+    kind: str, large: Floats, indexes: Indexes
 ) -> None:
-    index = ExactIndex(large) if kind == "exact" else approximate
+    index = indexes[kind]
     queries = large[100:130]
     best, scores = index.search(queries, 15)
     skipped = np.zeros((30, 6), np.int64)
@@ -146,11 +150,11 @@ def test_skipped_items_are_not_found_and_the_next_ones_take_their_places(
     np.testing.assert_allclose(found_scores, [[score for _, score in row] for row in left], atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["exact", "approximate"])
+@pytest.mark.parametrize("kind", ["exact", "approximate", "coded"])
 def test_where_all_but_a_few_items_are_skipped_the_places_behind_them_stay_empty(
-    kind: str, large: Floats, approximate: ApproximateIndex
+    kind: str, large: Floats, indexes: Indexes
 ) -> None:
-    index = ExactIndex(large) if kind == "exact" else approximate
+    index = indexes[kind]
     skipped = np.arange(3, 12_001)[None]
     found, scores = index.search(large[:1] + large[1:2], 4, skipped)
     assert sorted(found[0].tolist()) == [0, 0, 1, 2]
@@ -174,14 +178,14 @@ def test_exact_search_can_be_asked_for(large: Floats, approximate: ApproximateIn
     assert load_item_index(tmp_path, large, exact=True).description.kind == "exact"
 
 
-def test_a_stored_index_answers_as_before(
-    large: Floats, approximate: ApproximateIndex, tmp_path: Path
-) -> None:
-    save_item_index(tmp_path, approximate)
+@pytest.mark.parametrize("kind", ["approximate", "coded"])
+def test_a_stored_index_answers_as_before(large: Floats, kind: str, indexes: Indexes, tmp_path: Path) -> None:
+    index = indexes[kind]
+    save_item_index(tmp_path, index)
     loaded = load_item_index(tmp_path, large)
-    assert loaded.description == approximate.description
+    assert loaded.description == index.description
     queries = large[1:50]
-    before, after = approximate.search(queries, 20), loaded.search(queries, 20)
+    before, after = index.search(queries, 20), loaded.search(queries, 20)
     assert before[0].tolist() == after[0].tolist()
     assert before[1].tolist() == after[1].tolist()
 
@@ -207,3 +211,14 @@ def test_a_missing_or_broken_index_says_so(
     (tmp_path / "index.json").write_text("[]")
     with pytest.raises(FileCorruptError, match="no readable index"):
         load_item_index(tmp_path, large)
+
+
+def test_a_description_from_before_coded_lists_is_read(
+    large: Floats, approximate: ApproximateIndex, tmp_path: Path
+) -> None:
+    save_item_index(tmp_path, approximate)
+    path = tmp_path / "index.json"
+    described = json.loads(path.read_text())
+    del described["compared_again"]
+    path.write_text(json.dumps(described))
+    assert load_item_index(tmp_path, large).description == approximate.description
