@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from model_store.batches import Batch, part_of
 from model_store.distribution import ALONE
+from model_store.hidden_items import hide_items
 from model_store.losses import Losses, mean_action_loss, mean_hazard_loss
 from model_store.networks.building import build_network, unit_vectors
 from model_store.own_batch import mixed_losses, own_batch_logits, own_batch_signature
@@ -77,7 +78,7 @@ class Learner:
 
     def learn(self, batch: Batch, learning_rate: float) -> Losses:
         """Take one step of Adam on ``batch``, each process on its part; return the losses before the step."""
-        item, reachable = self._with_hidden_items(batch)
+        item, reachable = hide_items(batch, self._hidden_item_share, self._generator)
         negatives = self._sampler.draw(self._generator)
         read = [item.reshape(-1), batch.next_item, negatives.items]
         rows, places = np.unique(np.concatenate(read), return_inverse=True)
@@ -108,20 +109,6 @@ class Learner:
     def item_vectors(self) -> npt.NDArray[np.float32]:
         """Return the unit vectors of the items, float32 [V, D]."""
         return unit_vectors(self._rows.table.numpy())
-
-    def _with_hidden_items(self, batch: Batch) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
-        """Return the items [B, T] with a few turned into the unknown one, which is learned from nothing else.
-
-        An item is hidden from a whole window or not at all, as one that the vocabulary lacks. Where it is the
-        next item of that window too, the catalogue cannot reach it: the second array [Q] tells where it can.
-        """
-        salt = np.uint32(self._generator.integers(2**32))
-        least = np.uint32(min(int(self._hidden_item_share * 2**32), 2**32 - 1))
-        windows = np.arange(len(batch.item), dtype=np.uint32)
-        hidden = _mixed(batch.item, windows[:, None], salt) < least
-        next_windows = windows[batch.with_item // batch.item.shape[1]]
-        next_hidden = (_mixed(batch.next_item, next_windows, salt) < least) & batch.own.is_next.any(axis=1)
-        return np.where(hidden, np.int32(0), batch.item), (batch.next_item > 0) & ~next_hidden
 
     def values(self) -> list[npt.NDArray[Any]]:
         """Return copies of all variables that a run goes on from, in a fixed order."""
@@ -233,15 +220,6 @@ def _mean_of(values: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
     """Return the mean of ``values`` where ``kept``, 0 if that is nowhere."""
     weights = tf.cast(kept, tf.float32)
     return tf.reduce_sum(values * weights) / tf.maximum(tf.reduce_sum(weights), 1.0)
-
-
-def _mixed(items: npt.NDArray[np.int32], windows: npt.NDArray[np.uint32], salt: np.uint32) -> Any:
-    """Return evenly spread 32-bit numbers, the same for the same item, window and salt."""
-    bits = items.astype(np.uint32) * np.uint32(2654435761) + windows * np.uint32(2246822519) + salt
-    for shift, factor in ((15, 739977581), (12, 695872825)):
-        bits ^= bits >> np.uint32(shift)
-        bits *= np.uint32(factor)
-    return bits ^ (bits >> np.uint32(15))
 
 
 def _signature(specification: NetworkSpecification, *, training: bool) -> list[object]:
