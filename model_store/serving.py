@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING
 import faiss
 import numpy as np
 import numpy.typing as npt
-import xxhash
 
 from model_store.churn.correction import ChurnCorrection
-from model_store.cleaning.pipeline import cleaning_files
 from model_store.companion import Companion
-from model_store.encoder import ENCODER_FILE, Encoder, Inputs
+from model_store.encoder import Encoder, Inputs
 from model_store.errors import FileCorruptError
 from model_store.item_index import ItemIndex, load_item_index
 from model_store.kernels.text import json_strings
@@ -30,15 +28,15 @@ from model_store.session_purchase import SessionPurchase, feature_count
 from model_store.specification import (
     ENSEMBLE_FILE,
     KERAS_FILE,
-    NETWORK_FILE,
     NetworkSpecification,
     Weights,
     load_specification,
     load_weights,
 )
+from model_store.state_fingerprint import state_fingerprint
 from model_store.stepping import Floats
 from model_store.stored_states import bytes_of_number
-from model_store.survival import Survival
+from model_store.survival import survival_of
 from model_store.window_body import WindowBody
 from model_store.windows import item_fingerprint
 
@@ -78,7 +76,7 @@ class ServedModel:
         self.action_names = specification.action_names
         self.encoder = encoder
         self.index = index
-        self.survival = _survival(specification)
+        self.survival = survival_of(specification)
         self._cell_body = RecurrentBody(specification, weights) if specification.recurrent else None
         self._window_body = window_body
         self.session_purchase = session_purchase
@@ -234,7 +232,7 @@ def served_model_in(directory: Path, name: str, version: str, *, exact: bool = F
     index = load_item_index(directory, weights["item_vectors"], exact=exact)
     body = _window_body(directory, specification, encoder)
     purchase = SessionPurchase.load(directory, feature_count(specification))
-    fingerprint = _fingerprint(directory, specification, weights)
+    fingerprint = state_fingerprint(directory, specification, weights)
     churn = ChurnCorrection.load(directory, len(specification.hazard_edges_ms))
     actions = len(specification.action_names)
     companion = Companion.load(directory, encoder, actions)
@@ -249,21 +247,3 @@ def _window_body(directory: Path, specification: NetworkSpecification, encoder: 
     path = directory / KERAS_FILE
     outputs = tuple(specification.window_output_widths())
     return WindowBody(path, encoder, specification.numeric_features, outputs)
-
-
-def _fingerprint(directory: Path, specification: NetworkSpecification, weights: Weights) -> int:
-    """Return 32 bits of XXH3-64 of all that decides a hidden state: the network, its weights, its encoder."""
-    digest = xxhash.xxh3_64((directory / NETWORK_FILE).read_bytes() + (directory / ENCODER_FILE).read_bytes())
-    for path in cleaning_files(directory):
-        digest.update(path.read_bytes())
-    for name in sorted(weights):
-        digest.update(np.ascontiguousarray(weights[name]).data)
-    if not specification.recurrent:
-        digest.update((directory / KERAS_FILE).read_bytes())
-    return int(digest.intdigest() & 0xFFFFFFFF) or 1
-
-
-def _survival(specification: NetworkSpecification) -> Survival | None:
-    if specification.churn_horizon_ms is None or not specification.hazard_edges_ms:
-        return None
-    return Survival(specification.hazard_edges_ms, specification.churn_horizon_ms)

@@ -18,12 +18,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from model_store.kernels.churn import fill_churn_and_alerts
+
+if TYPE_CHECKING:
+    from model_store.specification import NetworkSpecification
 
 Hazard = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
@@ -116,6 +119,13 @@ class Survival:
         """Return how many lengths of each bin the horizon covers from here on, float64[..., bins]."""
         silent = np.asarray(silent_ms, np.float64)
         return self._passed(silent + horizon_ms) - self._passed(silent)
+
+
+def survival_of(specification: NetworkSpecification) -> Survival | None:
+    """Return the survival of a network's hazard head, or None if it has no such head."""
+    if specification.churn_horizon_ms is None or not specification.hazard_edges_ms:
+        return None
+    return Survival(specification.hazard_edges_ms, specification.churn_horizon_ms)
 
 
 def _rates(hazard: Hazard) -> npt.NDArray[np.float64]:
