@@ -34,6 +34,9 @@ from tests.streamer.models import random_model, random_weights
 SOURCE = SourcePartition("topicid0abcdefghijklmn", 0)
 WINDOW = 6
 LATENESS_MS = 1_000
+# A matrix product rounds otherwise for one row than for many. Measured over 1,440 random windows: up to 12
+# of the steps of 2**-23 in which states are stored, after one event and after six; allowed is twice that.
+STATE_DIFFERENCE = 24 * 2.0**-23
 MODEL = random_model(window_size=WINDOW, groups=GROUP_NAMES)
 KNOWN = {item_fingerprint(item) for item in MODEL.encoder.items}
 SCORING = ScoringSettings(LATENESS_MS, RenderingSettings(3, 0.8))
@@ -142,7 +145,7 @@ def test_kept_states_equal_a_recompute_of_the_whole_window(events: list[Event]) 
     states = [unpack_state(state) for state in shop.stored.values()]
     recomputed = states_of_windows(MODEL, [state.rows for state in states])
     for state, wanted in zip(states, recomputed, strict=True):
-        np.testing.assert_allclose(hidden_of(state), wanted, atol=1e-6)
+        np.testing.assert_allclose(hidden_of(state), wanted, atol=STATE_DIFFERENCE)
 
 
 @settings(max_examples=30, deadline=None)
@@ -206,7 +209,7 @@ def test_a_full_window_drops_its_oldest_half_and_its_state_is_run_anew() -> None
         rows = [pack_row(event(f"e{at}", at_ms=at, item=f"item-{at}")) for at in expected]
         assert state.rows == b"".join(rows)
         (wanted,) = states_of_windows(MODEL, [state.rows])
-        np.testing.assert_allclose(hidden_of(state), wanted, atol=1e-6)
+        np.testing.assert_allclose(hidden_of(state), wanted, atol=STATE_DIFFERENCE)
 
 
 def test_an_event_may_be_as_late_as_allowed_and_no_later() -> None:
@@ -290,4 +293,4 @@ def hidden_of(state: UserState) -> npt.NDArray[np.float32]:
 
 def assert_same_state(one: UserState, other: UserState) -> None:
     assert one.rows == other.rows
-    np.testing.assert_allclose(hidden_of(one), hidden_of(other), atol=1e-6)
+    np.testing.assert_allclose(hidden_of(one), hidden_of(other), atol=STATE_DIFFERENCE)
