@@ -10,12 +10,10 @@ a kernel for the types with which it is called.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba.core import config
 
 from model_store.churn.correction import ChurnCorrection
 from model_store.churn.visits import VISIT_NAMES
@@ -23,6 +21,7 @@ from model_store.companion import Companion, Perceptron
 from model_store.encoder import Encoder
 from model_store.features.statistics import EncoderStatistics
 from model_store.item_index import ExactIndex
+from model_store.kernels import kept_in
 from model_store.serving import ServedModel
 from model_store.session_purchase import SessionPurchase, feature_count
 from model_store.specification import ACTION_NAMES, NetworkSpecification
@@ -35,7 +34,7 @@ _HOUR_MS: Final = 3_600_000
 def main() -> None:
     """Compile what is not in the cache yet, and say where it went."""
     warm(_model())
-    cache = Path(vars(config)["CACHE_DIR"])
+    cache = kept_in()
     if os.access(cache, os.W_OK):
         print(f"The kernels are compiled, in {cache}")
     else:

@@ -67,3 +67,8 @@ def _cache_directory() -> str:
 _config: Any = config  # its settings are read from the environment, so no type checker sees them
 if not _config.CACHE_DIR:  # NUMBA_CACHE_DIR names another
     _config.CACHE_DIR = _cache_directory()
+
+
+def kept_in() -> Path:
+    """Return the directory of the compiled kernels. It need not exist, where nothing can be written."""
+    return Path(_config.CACHE_DIR)

@@ -3,19 +3,19 @@
 from pathlib import Path
 
 import pytest
-from numba.core import config
 
-from streamer.compile_kernels import main
+from model_store.kernels import kept_in
+from streamer import compile_kernels
 
 
 def test_it_says_where_the_kernels_are(capsys: pytest.CaptureFixture[str]) -> None:
-    main()
-    assert vars(config)["CACHE_DIR"] in capsys.readouterr().out
+    compile_kernels.main()
+    assert str(kept_in()) in capsys.readouterr().out
 
 
 def test_it_ends_well_where_nothing_can_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "absent"))
-    main()
+    monkeypatch.setattr(compile_kernels, "kept_in", lambda: tmp_path / "absent")
+    compile_kernels.main()
     assert "cannot be written: each process compiles" in capsys.readouterr().out
