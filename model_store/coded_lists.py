@@ -145,6 +145,7 @@ def _centroid_index(examples: Floats) -> faiss.IndexRefineFlat:
     coded = faiss.IndexPQFastScan(
         dimensions, dimensions // DIMENSIONS_OF_A_CODE, 4, faiss.METRIC_INNER_PRODUCT
     )
+    coded.pq.cp.min_points_per_centroid = 1  # of 16 centroids, as above
     coded.train(examples)
     index = faiss.IndexRefineFlat(coded)
     index.k_factor = _LEAST_COMPARED_AGAIN

@@ -29,7 +29,7 @@ _LIST_COST: Final = 0.5
 _TRAINING_POINTS_PER_LIST: Final = 64
 _MOST_TRAINING_POINTS: Final = 1 << 18
 _TRAINING_ROUNDS: Final = 10
-_MOST_CODED_PROBES: Final = 32  # more would cost more than the lists of `tuned_index`
+_MOST_CODED_PROBES: Final = 256  # real vectors, in less clear clusters, need many: see decision 0020
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def tuned_lists(
     def recalls(probes: int) -> Floats:
         return _shares(wanted_items, coded.search(sample, item_vectors, none, depth, probes)[0])
 
-    most = min(_MOST_CODED_PROBES, len(coded.lists.starts) - 1)
+    most = min(_MOST_CODED_PROBES, int((len(coded.lists.starts) - 1) * LARGEST_PROBED_SHARE))
     probes = _least(lambda probes: _suffices(recalls(probes), wanted_recall), most)
     return None if probes is None else TunedLists(coded, probes, round(float(recalls(probes).mean()), 6))
 
