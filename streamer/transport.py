@@ -20,12 +20,12 @@ import aiokafka
 from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
-from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import Producer, Transport
 from faust.types import TP, ConsumerMessage
 
 from streamer.errors import BrokerUnavailable
 from streamer.records import FetchedBatch
+from streamer.transport_commits import TaggingConsumer
 from streamer.transport_fetching import LeanConsumer, LeanConsumerThread
 from streamer.transport_headers import read_any_header_names
 from streamer.worker_status import ReadPosition
@@ -60,22 +60,6 @@ class BatchApp(Protocol):
     async def give_up(self) -> None:
         """Finish or drop what is in flight: the partitions are about to be another worker's."""
         ...
-
-
-class TaggingConsumer(aiokafka.AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
-    """Commits each offset with a tag that says for which states it was reached."""
-
-    def __init__(self, tag: str, **settings: Any) -> None:
-        super().__init__(**settings)
-        self._tag = tag
-
-    async def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata] | None = None) -> None:
-        """Commit ``offsets`` with the tag; without any, nothing."""
-        tagged = {
-            place: OffsetAndMetadata(reached.offset, self._tag) for place, reached in (offsets or {}).items()
-        }
-        if tagged:
-            await super().commit(tagged)
 
 
 class BatchConsumerThread(LeanConsumerThread):

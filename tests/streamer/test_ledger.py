@@ -21,7 +21,7 @@ from streamer.history import HistoryCut, ModelChange, PartitionHistory
 from streamer.ledger import Bounds, Ledger, committed_tag
 from streamer.records import SourcePartition
 from streamer.take_over import TakeOver
-from streamer.transport import TaggingConsumer
+from streamer.transport_commits import TaggingConsumer
 from tests.streamer.artifacts import promote_random_model
 from tests.streamer.events import event
 from tests.streamer.test_worker import values
