@@ -1,24 +1,19 @@
-"""The worker: a Faust app whose agent feeds fetched batches to the pipeline."""
+"""The Faust app of a worker: it connects the parts of the pipeline, and owns partitions for it."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import socket
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import aclosing, closing
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import faust
-import uvloop
-from faust.types import TP, EventT
-from threadpoolctl import threadpool_limits
+from faust.types import TP
 
 from model_store.serving import ServedModel
 from streamer.config import WorkerConfig
@@ -28,11 +23,10 @@ from streamer.exits import end_within, exit_code, tell_why
 from streamer.keeper import KafkaKeeper
 from streamer.ledger import committed_tag
 from streamer.pipeline import Pipeline
-from streamer.process import keep_out_of_collections, log_to_stderr
 from streamer.profile import Profile
 from streamer.publishing import KafkaPublisher
 from streamer.records import SourcePartition
-from streamer.reload import ModelWatcher, load_champion
+from streamer.reload import ModelWatcher
 from streamer.rendering import RenderingSettings
 from streamer.room import Room
 from streamer.scorer import Scorer
@@ -40,10 +34,9 @@ from streamer.scoring import ScoringSettings
 from streamer.security import aiokafka_security
 from streamer.tally import Tally
 from streamer.topic_watch import TopicWatch
-from streamer.topics import asks_for_topic_id, topic_ids
+from streamer.topics import asks_for_topic_id
 from streamer.transport import BatchConsumer
-from streamer.transport_schema import FetchedBatches
-from streamer.web import listen, serving
+from streamer.web import serving
 from streamer.window_store import RedisWindowStore
 from streamer.worker_status import ReadPosition, WorkerStatus
 
@@ -226,60 +219,6 @@ class StreamerApp(faust.App):
     async def _seek(self, partition: int, offset: int | None) -> int:
         consumer = cast(BatchConsumer, self.consumer)
         return await consumer.read_on_from(TP(self.config.events_topic, partition), offset)
-
-
-def build_app(config: WorkerConfig) -> StreamerApp:
-    """Return the app whose agent feeds every fetched batch to the pipeline, and acks it behind its write.
-
-    Blocks while it asks the brokers for the topics and loads the model. Raises `StreamerError` when
-    a topic or the model is missing, or the port of the metrics is taken.
-    """
-    names = (
-        config.events_topic,
-        config.predictions_topic,
-        config.dead_letters_topic,
-        config.ledger_topic,
-    )
-    ids = topic_ids(config.kafka, config.kafka_security, names)
-    model = load_champion(
-        config.model_store, config.model_name, config.model_alias, exact=config.exact_search
-    )
-    app = StreamerApp(config, ids[config.events_topic], model, listen(config.web_port))
-    events = app.topic(config.events_topic, schema=FetchedBatches())
-
-    @app.agent(events, name="score")
-    async def score(stream: Any) -> None:
-        async for event in stream.noack().events():
-            app.pipeline.submit(event.value, partial(_ack, event))
-
-    return app
-
-
-def run_worker(config: WorkerConfig) -> None:
-    """Run a worker until it is told to stop (SIGTERM, Ctrl-C), and exit the process: 0 when it was told to.
-
-    Else the code is `streamer.exits.exit_code` of the reason. Raises `StreamerError` when it cannot start.
-    """
-    log_to_stderr(config.log_level)
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    app = build_app(config)
-    # More threads only fight for the cores that Kafka, Redis and the event loop need.
-    threadpool_limits(limits=1)
-    keep_out_of_collections()
-    worker = faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
-    worker.spinner = None  # standard output is the profile's
-    try:
-        worker.execute_from_commandline()
-    except SystemExit as ended:
-        reason = app.crash_reason or worker.crash_reason or ended.__context__
-        if not ended.code or reason is None:
-            raise
-        app.tell_why(reason)
-        sys.exit(exit_code(reason))
-
-
-def _ack(event: EventT[Any]) -> None:
-    event.ack()
 
 
 def _now_ms() -> int:

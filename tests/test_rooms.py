@@ -13,7 +13,7 @@ ROOMS = ("producers", "model_store", "streamer", "foreclick")  # a room may impo
 SOURCES = sorted(path for room in ROOMS for path in (REPOSITORY / room).rglob("*.py"))
 # The library, and the files that may import it; a pattern ends in `*`.
 PLACES = {
-    "faust": ("streamer/app.py", "streamer/transport*"),
+    "faust": ("streamer/app.py", "streamer/worker.py", "streamer/transport*"),
     "mode": ("streamer/app.py", "streamer/transport*"),
     "aiokafka": ("streamer/*",),
     "redis": ("streamer/window_store*", "streamer/redis_link.py"),

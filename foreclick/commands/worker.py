@@ -30,7 +30,7 @@ def worker(
 
         FORECLICK_KAFKA=broker:9092 FORECLICK_REDIS=redis://cache:6379/0 foreclick worker --profile
     """
-    from streamer.app import run_worker
+    from streamer.worker import run_worker
 
     settings = replace(settings, worker_instance=instance or settings.worker_instance)
     config = worker_config(settings, confluent_settings(settings), profile=profile)
