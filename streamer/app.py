@@ -33,6 +33,7 @@ from streamer.scorer import Scorer
 from streamer.scoring import ScoringSettings
 from streamer.security import aiokafka_security
 from streamer.tally import Tally
+from streamer.timed_servers import TimedPublisher, TimedWindowStore
 from streamer.topic_watch import TopicWatch
 from streamer.topics import asks_for_topic_id
 from streamer.transport import BatchConsumer
@@ -123,7 +124,7 @@ class StreamerApp(faust.App):
         )
         self.add_future(status.watchdog.run())
         self.add_future(self._topic_watch.run())
-        await self.add_async_context(serving(self.tally, status, self._listener))
+        await self.add_async_context(serving(self.tally, self.profile.times, status, self._listener))
         await super().on_start()
 
     async def on_stop(self) -> None:
@@ -194,10 +195,11 @@ class StreamerApp(faust.App):
         keeper = KafkaKeeper(config, _now_ms)
         self.add_context(closing(keeper))
         room = Room(config.max_batches_in_flight, config.max_events_in_flight)
+        times = self.profile.times
         return Pipeline(
-            store,
+            TimedWindowStore(store, times),
             scorer,
-            publisher,
+            TimedPublisher(publisher, times),
             self._seek,
             keeper,
             room,

@@ -10,10 +10,11 @@ from typing import Final, Protocol
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from streamer.errors import PortTaken
+from streamer.step_times import StepTimes
 from streamer.tally import Tally
 
 logger = logging.getLogger(__name__)
@@ -48,9 +49,11 @@ def listen(port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def serving(tally: Tally, status: Status, listener: socket.socket) -> AsyncIterator[None]:
+async def serving(
+    tally: Tally, times: StepTimes, status: Status, listener: socket.socket
+) -> AsyncIterator[None]:
     """Answer requests on ``listener`` while the block runs, then close it. See `worker_web`."""
-    runner = web.AppRunner(worker_web(tally, status), access_log=None)
+    runner = web.AppRunner(worker_web(tally, times, status), access_log=None)
     await runner.setup()
     try:
         await web.SockSite(runner, listener).start()
@@ -60,15 +63,15 @@ async def serving(tally: Tally, status: Status, listener: socket.socket) -> Asyn
         await runner.cleanup()
 
 
-def worker_web(tally: Tally, status: Status) -> web.Application:
+def worker_web(tally: Tally, times: StepTimes, status: Status) -> web.Application:
     """Return the application that tells of one worker.
 
     `GET /health` answers 200 while the event loop turns and nothing is about to end the worker, else 503;
     `GET /ready` 200 while predictions may be expected, else 503; both name the reason. `GET /metrics` is what
-    `WorkerCollector` counts, as Prometheus reads it.
+    `WorkerCollector` counts, as Prometheus reads it; steps are timed from the first such request on.
     """
     registry = CollectorRegistry()
-    registry.register(WorkerCollector(tally, status.lags))
+    registry.register(WorkerCollector(tally, times, status.lags))
 
     async def health(_: web.Request) -> web.Response:
         trouble = status.trouble()
@@ -82,6 +85,7 @@ def worker_web(tally: Tally, status: Status) -> web.Application:
         return web.json_response(said, status=200 if reason is None else 503)
 
     async def metrics(_: web.Request) -> web.Response:
+        times.counting = True
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()
@@ -94,8 +98,9 @@ def worker_web(tally: Tally, status: Status) -> web.Application:
 class WorkerCollector(Collector):
     """Reads a worker's counts when Prometheus asks: of all that was written since the worker's start."""
 
-    def __init__(self, tally: Tally, lags: Lags) -> None:
+    def __init__(self, tally: Tally, times: StepTimes, lags: Lags) -> None:
         self._tally = tally
+        self._times = times
         self._lags = lags
 
     def collect(self) -> Iterator[Metric]:
@@ -136,3 +141,9 @@ class WorkerCollector(Collector):
             if offsets is not None:
                 lag.add_metric([str(partition)], offsets)
         yield lag
+        steps = HistogramMetricFamily(
+            "foreclick_step_seconds", "How long a batch's steps took, waiting included", labels=["step"]
+        )
+        for step in sorted(self._times.counts):
+            steps.add_metric([step], self._times.buckets(step), self._times.sums_s[step])
+        yield steps

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamer.errors import PortTaken
+from streamer.step_times import StepTimes
 from streamer.tally import Tally
 from streamer.web import Status, listen, worker_web
 
@@ -34,11 +35,11 @@ class Told:
         return self._unready
 
 
-def answers(tally: Tally, status: Status, path: str) -> tuple[int, str]:
+def answers(tally: Tally, status: Status, path: str, times: StepTimes | None = None) -> tuple[int, str]:
     """Return the status and the text with which the worker answers `GET path`."""
 
     async def ask() -> tuple[int, str]:
-        server: TestServer = TestServer(worker_web(tally, status))
+        server: TestServer = TestServer(worker_web(tally, times or StepTimes(), status))
         client: TestClient[web.Request, web.Application] = TestClient(server)
         async with client:
             answer = await client.get(path)
@@ -73,6 +74,20 @@ def test_metrics_say_what_was_counted_and_the_lags_that_are_known() -> None:
         "foreclick_lag_offsets 2": 0,
         "foreclick_lag_offsets 4": 11,
     }
+
+
+def test_steps_are_histograms_from_the_first_question_on() -> None:
+    times = StepTimes()
+    assert "foreclick_step_seconds_count decode" not in samples(
+        answers(Tally(), Told({}), "/metrics", times)[1]
+    )
+    assert times.counting
+    times.observe("decode", 0.002)
+    times.observe("decode", 0.02)
+    found = samples(answers(Tally(), Told({}), "/metrics", times)[1])
+    assert found["foreclick_step_seconds_count decode"] == 2
+    assert found["foreclick_step_seconds_sum decode"] == pytest.approx(0.022)
+    assert found["foreclick_step_seconds_bucket 0.003 decode"] == 1
 
 
 def test_ready_and_health_tell_what_the_worker_knows_of_itself() -> None:
