@@ -29,7 +29,8 @@ def rank_in_whole_windows(model: ServedModel, line: list[str], place: int, table
     assert heads.query is not None
     assert heads.own is not None
     own = own_logits(heads.own, own_items(lookback_of_windows([window])[1]))[0]
-    newest_first = list(dict.fromkeys(reversed(line[: place + 1])))
+    kept = line[place + 1 - len(rows_of(window)) : place + 1]
+    newest_first = list(dict.fromkeys(reversed(kept)))
     logits = dict(
         zip(model.encoder.items, (14.0 * model._ranking._vectors @ heads.query[0]).tolist(), strict=True)
     )
