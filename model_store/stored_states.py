@@ -41,7 +41,7 @@ def packed_states(states: Floats, *, bounded: bool) -> list[bytes]:
         packed = octets.tobytes()
     else:
         packed = states.astype("<f4", copy=False).tobytes()
-    return [packed[start : start + width] for start in range(0, len(packed), width)]
+    return [packed[place * width : (place + 1) * width] for place in range(len(states))]
 
 
 def unpacked_states(packed: bytes, units: int, *, bounded: bool) -> Floats:
