@@ -64,7 +64,7 @@ def create_topics(settings: Settings, answer_timeout_s: float = ANSWER_TIMEOUT_S
     admin = AdminClient(
         {"bootstrap.servers": settings.kafka, "log_level": LOG_ALERTS_ONLY, **confluent_settings(settings)}
     )
-    _require_answer(admin, settings.kafka, answer_timeout_s)
+    require_answer(admin, settings.kafka, answer_timeout_s)
     wanted = [_new_topic(topic, settings.replication_factor) for topic in topics(settings)]
     made = []
     for name, future in admin.create_topics(wanted, operation_timeout=ADMIN_TIMEOUT_S).items():
@@ -77,11 +77,12 @@ def create_topics(settings: Settings, answer_timeout_s: float = ANSWER_TIMEOUT_S
             made.append(name)
     _require_partitions(admin, settings)
     new = [topic for topic in topics(settings) if topic.name in made]
-    _await_leaders(admin, {TopicPartition(topic.name, p) for topic in new for p in range(topic.partitions)})
+    await_leaders(admin, {TopicPartition(topic.name, p) for topic in new for p in range(topic.partitions)})
     return made
 
 
-def _require_answer(admin: AdminClient, address: str, timeout_s: float) -> None:
+def require_answer(admin: AdminClient, address: str, timeout_s: float) -> None:
+    """Return when the brokers answer. Raises `TopicsError` when they do not within ``timeout_s``."""
     try:
         admin.list_topics(timeout=timeout_s)
     except KafkaException as error:
@@ -101,7 +102,7 @@ def _new_topic(topic: Topic, replication_factor: int) -> NewTopic:
 
 
 def _require_partitions(admin: AdminClient, settings: Settings) -> None:
-    found = _known_topics(admin, {topic.name for topic in topics(settings)})
+    found = known_topics(admin, {topic.name for topic in topics(settings)})
     for topic in topics(settings):
         partitions = len(found[topic.name].partitions) if topic.name in found else topic.partitions
         if partitions != topic.partitions:
@@ -111,9 +112,11 @@ def _require_partitions(admin: AdminClient, settings: Settings) -> None:
             )
 
 
-def _known_topics(admin: AdminClient, wanted: set[str]) -> dict[str, TopicMetadata]:
+def known_topics(
+    admin: AdminClient, wanted: set[str], patience_s: float = ADMIN_TIMEOUT_S
+) -> dict[str, TopicMetadata]:
     """Give the broker's topics once it knows all that are wanted: it learns of new ones a moment later."""
-    deadline_s = time.monotonic() + ADMIN_TIMEOUT_S
+    deadline_s = time.monotonic() + patience_s
     while True:
         found = admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics
         if wanted <= found.keys() or time.monotonic() > deadline_s:
@@ -121,7 +124,7 @@ def _known_topics(admin: AdminClient, wanted: set[str]) -> dict[str, TopicMetada
         time.sleep(LOOK_AGAIN_S)
 
 
-def _await_leaders(admin: AdminClient, partitions: set[TopicPartition]) -> None:
+def await_leaders(admin: AdminClient, partitions: set[TopicPartition]) -> None:
     """Return when each partition's leader answers; a broker takes up a new partition a moment later."""
     deadline_s = time.monotonic() + ADMIN_TIMEOUT_S
     while partitions:

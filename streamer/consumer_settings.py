@@ -8,6 +8,8 @@ from streamer.config import WorkerConfig
 
 MAX_POLL_INTERVAL_MS: Final = 120_000
 REQUEST_TIMEOUT_MS: Final = 40_000
+# A worker learns of added partitions when it asks for the topic's metadata again.
+METADATA_MAX_AGE_MS: Final = 10_000
 
 
 def consumer_settings(config: WorkerConfig) -> dict[str, Any]:
@@ -23,4 +25,5 @@ def consumer_settings(config: WorkerConfig) -> dict[str, Any]:
         "rebalance_timeout_ms": 2 * config.session_timeout_ms,
         "max_poll_interval_ms": MAX_POLL_INTERVAL_MS,
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
+        "metadata_max_age_ms": METADATA_MAX_AGE_MS,
     }

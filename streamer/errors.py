@@ -51,6 +51,20 @@ class StaleOwner(StreamerError):
         self.actual = actual
 
 
+class AncestorBehind(StreamerError):
+    """States that users left in another partition, before partitions were added, are not all written.
+
+    What is in flight for the partition is dropped, and it is held until they are.
+    """
+
+    exit_code = AGAIN
+
+    def __init__(self, ancestor: int, written: int | None, end: int) -> None:
+        super().__init__(
+            f"users come from partition {ancestor}, which is written up to {written} and not to {end}"
+        )
+
+
 class StateUnreadable(StreamerError):
     """A stored state that this version cannot read. The user's history must be rebuilt."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from model_store.serving import ServedModel
+from streamer.growth import Ancestor
 from streamer.memory import Slot
 from streamer.records import DecodedBatch, FetchedBatch, SourcePartition
 
@@ -35,19 +36,28 @@ class HistoryCut(NamedTuple):
 
 @dataclass(frozen=True)
 class PartitionHistory:
-    """What the ledger says of one partition; ``changes`` in order of offset."""
+    """What the ledger says of one partition; ``changes`` in order of offset.
+
+    ``ancestors`` are the partitions that its users were in before it was added, the newest first.
+    """
 
     changes: tuple[ModelChange, ...] = ()
     cut: HistoryCut | None = None
+    ancestors: tuple[Ancestor, ...] = ()
 
     @classmethod
-    def of(cls, changes: Iterable[ModelChange], cuts: Iterable[HistoryCut] = ()) -> PartitionHistory:
+    def of(
+        cls,
+        changes: Iterable[ModelChange],
+        cuts: Iterable[HistoryCut] = (),
+        ancestors: tuple[Ancestor, ...] = (),
+    ) -> PartitionHistory:
         """Return the history of ``changes``, in the ledger's order: the first at an offset counts."""
         first: dict[int, ModelChange] = {}
         for change in changes:
             first.setdefault(change.from_offset, change)
         ordered = tuple(first[offset] for offset in sorted(first))
-        return cls(ordered, max(cuts, default=None))
+        return cls(ordered, max(cuts, default=None), ancestors)
 
 
 class Piece(NamedTuple):
@@ -68,12 +78,14 @@ class ScoringPlan:
     """Says for one owned partition which version scores a batch.
 
     Before ``frontier`` something may have been published already, so the recorded versions are obeyed. Before
-    ``silent_until`` everything was.
+    ``silent_until`` everything was. While it is ``held``, the partition's records are not due: the partitions
+    that its users come from are not written up to their ends.
     """
 
     history: PartitionHistory = field(default_factory=PartitionHistory)
     frontier: int = 0
     silent_until: int = 0
+    held: bool = False
 
     def __post_init__(self) -> None:
         self._changes: list[ModelChange] = list(self.history.changes)

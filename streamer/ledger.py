@@ -1,7 +1,8 @@
 """The ledger topic: what is known of each partition beside its records, read at each take-over.
 
 A record's key says what it is about: ``scope|topic id|kind|offset``, and its value is JSON. The topic is
-compacted, and no key is written twice with different values.
+compacted, and no key is written twice with different values. A growth of the topic (`streamer.growth`) is
+that of all scopes: its scope is empty, and it stands in partition 0.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +26,7 @@ from confluent_kafka import (
 )
 
 from streamer.errors import BrokerUnavailable
+from streamer.growth import GROWTH, GROWTH_PARTITION, Ancestor, ancestors, read_growth
 from streamer.history import HistoryCut, ModelChange, PartitionHistory
 from streamer.records import SourcePartition
 from streamer.topic_reading import LOG_ALERTS_ONLY
@@ -92,7 +95,10 @@ class Ledger:
         """Return the history of each partition, with all that was acknowledged before the call."""
         wanted = {source.partition: source for source in sources}
         async with self._lock:
-            await asyncio.to_thread(self._read, list(wanted))
+            await asyncio.to_thread(self._read, sorted({GROWTH_PARTITION, *wanted}))
+            came_from = {one.partition for source in wanted.values() for one in self._ancestors(source)}
+            if came_from - wanted.keys():
+                await asyncio.to_thread(self._read, sorted(came_from - wanted.keys()))
         return {number: self._history(source) for number, source in wanted.items()}
 
     async def bounds(self, sources: Iterable[SourcePartition]) -> dict[int, Bounds]:
@@ -118,43 +124,74 @@ class Ledger:
         await asyncio.to_thread(self._produce, source.partition, key, msgspec.json.encode(value))
 
     def _produce(self, partition: int, key: str, value: bytes) -> None:
-        if self._producer is None:
-            self._producer = Producer(self._producer_settings)
+        producer = self._producer
+        if producer is None:
+            producer = self._producer = Producer(self._producer_settings)
         refused: list[KafkaError] = []
 
-        def note(error: KafkaError | None, _message: Message) -> None:
+        def note(error: KafkaError | None, _message: Message | None) -> None:
             if error is not None:
                 refused.append(error)
 
-        self._producer.produce(self._topic, value, key, partition, on_delivery=note)
-        left = self._producer.flush(TIMEOUT_S)
+        try:
+            producer.produce(self._topic, value, key, partition, on_delivery=note)
+        except KafkaException as error:
+            note(error.args[0], None)
+        left = producer.flush(TIMEOUT_S)
         if left or refused:
+            self._producer = (
+                None  # one that knows the topic's partitions of a while ago may not know this one
+            )
             said = refused[0].str() if refused else f"no answer for {TIMEOUT_S:g} s"
             raise BrokerUnavailable(
                 f"the ledger {self._topic} did not take a record ({said}); are the brokers up?"
             )
 
     def _history(self, source: SourcePartition) -> PartitionHistory:
+        """Return the history of ``source``: cut where one is that its users bring along."""
+        came_from = self._ancestors(source)
+        own = self._own_history(source)
+        others = [self._own_history(replace(source, partition=one.partition)) for one in came_from]
+        cuts = [one.cut for one in (own, *others) if one.cut is not None]
+        return PartitionHistory.of(own.changes, cuts, came_from)
+
+    def _own_history(self, source: SourcePartition) -> PartitionHistory:
         changes, cuts = [], []
         for key, value in self._seen[source.partition].items():
             scope, topic_id, kind, offset = key.rsplit("|", 3)
             if (scope, topic_id) != (self._scope, source.topic_id):
                 continue
-            said = msgspec.json.decode(value)
             if kind == MODEL:
-                changes.append(ModelChange(int(offset), said["version"]))
-            else:
-                cuts.append(HistoryCut(said["until_ms"]))
+                changes.append(ModelChange(int(offset), msgspec.json.decode(value)["version"]))
+            elif kind == CUT:
+                cuts.append(HistoryCut(msgspec.json.decode(value)["until_ms"]))
         return PartitionHistory.of(changes, cuts)
+
+    def _ancestors(self, source: SourcePartition) -> tuple[Ancestor, ...]:
+        about = f"|{source.topic_id}|{GROWTH}|"
+        seen = self._seen[GROWTH_PARTITION].items()
+        growths = [read_growth(value) for key, value in seen if key.startswith(about)]
+        return ancestors(source.partition, growths)
 
     def _connected(self) -> Consumer:
         if self._consumer is None:
             self._consumer = Consumer(self._reader_settings)
         return self._consumer
 
+    def _reconnect(self) -> None:
+        """Connect anew with the next call: a client may not know partitions that were added a while ago."""
+        self.close()
+        self._consumer = None
+
     def _read(self, partitions: list[int]) -> None:
         """Read on in each of ``partitions`` up to its present end."""
-        consumer = self._connected()
+        try:
+            self._read_with(self._connected(), partitions)
+        except BrokerUnavailable:
+            self._reconnect()
+            raise
+
+    def _read_with(self, consumer: Consumer, partitions: list[int]) -> None:
         consumer.assign(
             [TopicPartition(self._topic, one, self._next.get(one, OFFSET_BEGINNING)) for one in partitions]
         )
@@ -184,6 +221,7 @@ class Ledger:
                 one: consumer.get_watermark_offsets(place, timeout=TIMEOUT_S) for one, place in places.items()
             }
         except KafkaException as error:
+            self._reconnect()
             said = error.args[0].str()
             raise BrokerUnavailable(f"the brokers did not tell offsets ({said}); are they up?") from error
         found = {place.partition: place for place in committed}

@@ -9,10 +9,11 @@ from typing import Final
 
 from streamer.errors import StaleOwner
 from streamer.history import Keeper, ScoringPlan
+from streamer.inheritance import ancestors_written
 from streamer.partitions import Partition
 from streamer.patience import Patience
 from streamer.records import SourcePartition
-from streamer.window_store import BEING_EMPTIED, WindowStore
+from streamer.window_store import WindowStore
 
 logger = logging.getLogger(__name__)
 
@@ -60,14 +61,14 @@ class Ownership:
             partition.closed = True
         self._partitions.clear()
 
-    async def read_on_from(self, partition: Partition, stale: StaleOwner) -> None:
+    async def read_on_from(self, partition: Partition, reason: Exception | str) -> None:
         """Drop what is in flight for the partition, and read on from where Redis stands."""
         if partition.closed:
             return
         partition.closed = True
         number = partition.source.partition
-        logger.warning("partition %d: %s; reading on from there", number, stale)
-        actual = stale.actual if stale.actual != BEING_EMPTIED else await self._offset(partition.source)
+        actual = await self._offset(partition.source)
+        logger.warning("partition %d: %s; reading on from offset %s", number, reason, actual)
         published = max(partition.written or 0, partition.plan.silent_until)
         plan = await self._plan(partition.source, actual, published)
         plan.frontier = max(plan.frontier, partition.accepted)
@@ -82,8 +83,15 @@ class Ownership:
             await self.look()
 
     async def look(self) -> None:
-        """See whether Redis still stands where idle partitions left it; rebuild those where it does not."""
+        """See whether Redis still stands where idle partitions left it; rebuild those where it does not.
+
+        Partitions that are held go on when those that their users come from are written.
+        """
         for partition in list(self._partitions.values()):
+            if partition.plan.held:
+                if await self._ancestors_written(partition.source, partition.plan):
+                    await self.read_on_from(partition, "those that its users come from are written")
+                continue
             written = partition.written
             if not partition.rests_at(written):
                 continue  # what is in flight will notice
@@ -118,4 +126,12 @@ class Ownership:
         return await self._patience.ask(lambda: self._store.offset(source))
 
     async def _plan(self, source: SourcePartition, written: int | None, published: int = 0) -> ScoringPlan:
-        return await self._patience.ask(lambda: self._keeper.plan(source, written, published))
+        plan = await self._patience.ask(lambda: self._keeper.plan(source, written, published))
+        plan.held = not await self._ancestors_written(source, plan)
+        if plan.held:
+            logger.info("partition %d waits for those that its users come from", source.partition)
+        return plan
+
+    async def _ancestors_written(self, source: SourcePartition, plan: ScoringPlan) -> bool:
+        ancestors = plan.history.ancestors
+        return await self._patience.ask(lambda: ancestors_written(self._store, source, ancestors))

@@ -57,8 +57,13 @@ class Partition:
         return self._position
 
     def accept(self, batch: FetchedBatch) -> FetchedBatch | None:
-        """Return the part of ``batch`` that is due, and expect what lies behind it; None if it is stale."""
-        if self.closed or batch.generation < self._generation or batch.next_offset <= self._position:
+        """Return the part of ``batch`` that is due, and expect what lies behind it.
+
+        None if it is stale, or if the partition is held: then it will be read again.
+        """
+        if self.closed or self.plan.held:
+            return None
+        if batch.generation < self._generation or batch.next_offset <= self._position:
             return None
         first = bisect_left(batch.records, self._position, key=lambda record: record.offset)
         self._position = batch.next_offset
@@ -72,8 +77,8 @@ class Partition:
 
     @property
     def catching_up(self) -> bool:
-        """Whether what is due now was published before, and only brings the states forward."""
-        return (self.written or 0) < self.plan.silent_until
+        """Whether nothing is published now: it is held, or what is due only brings the states forward."""
+        return self.plan.held or (self.written or 0) < self.plan.silent_until
 
     def line_up(self, next_offset: int) -> tuple[Stages, Stages]:
         """Return the stages of the batch before, and those of the caller's batch, now the newest.

@@ -17,8 +17,9 @@ from collections.abc import Callable, Mapping
 
 from model_store.serving import ServedModel
 from streamer.decoding import decode_batch
-from streamer.errors import StaleOwner
+from streamer.errors import AncestorBehind, StaleOwner
 from streamer.history import Keeper, Piece, mark_partial
+from streamer.inheritance import with_inherited
 from streamer.memory import Slot
 from streamer.ownership import Ownership, Seek
 from streamer.partitions import Dropped, Partition, Stages
@@ -130,8 +131,8 @@ class Pipeline:
             done()
         except Dropped:
             logger.info("a batch of partition %d was dropped", partition.source.partition)
-        except StaleOwner as stale:
-            await self.owned.read_on_from(partition, stale)
+        except (StaleOwner, AncestorBehind) as reason:
+            await self.owned.read_on_from(partition, reason)
         finally:
             stages.finish()
             self._room.give_back(len(piece.batch.records))
@@ -177,8 +178,13 @@ class Pipeline:
         snapshot = await self._patience.ask(lambda: self._store.read(partition.source, missing))
         if snapshot.offset not in expected:
             raise StaleOwner(partition.written, snapshot.offset)
+        states, ancestors = snapshot.states, partition.plan.history.ancestors
+        if ancestors:
+            states = await self._patience.ask(
+                lambda: with_inherited(self._store, partition.source, ancestors, missing, snapshot.states)
+            )
         with self._profile.measure("read"):
-            for user, state in zip(missing, unpack_states(snapshot.states), strict=True):
+            for user, state in zip(missing, unpack_states(states), strict=True):
                 slots[user].state = state
             mark_partial(partition.plan.history.cut, decoded, slots)
         return slots

@@ -105,7 +105,20 @@ class KafkaPublisher:
         """
         with self._profile.measure("publish"):
             builders = _filled(producer, records)
+        known = producer.client.cluster.partitions_for_topic(topic)
+        if builders and known is not None and partition not in known:
+            await _learn_of(producer, topic, partition)
         return [await producer.send_batch(builder, topic, partition=partition) for builder in builders]
+
+
+async def _learn_of(producer: AIOKafkaProducer, topic: str, partition: int) -> None:
+    """Ask the brokers for partitions that were added. Raises `PublishFailed` where this one was not."""
+    await producer.client.force_metadata_update()
+    if partition not in (producer.client.cluster.partitions_for_topic(topic) or ()):
+        raise PublishFailed(
+            f"the topic {topic} has no partition {partition}, as the events have; "
+            "`foreclick topics --grow` adds partitions to all topics"
+        )
 
 
 def _filled(producer: AIOKafkaProducer, records: Iterable[_Record]) -> list[Any]:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from streamer.growth import Ancestor
 from streamer.history import HistoryCut, PartitionHistory, ScoringPlan
 from streamer.ledger import Bounds, Ledger
 from streamer.records import SourcePartition
@@ -51,7 +52,21 @@ class TakeOver:
                 written,
                 bounds.begin,
             )
+        history = replace(history, ancestors=await self._still_held(source, history.ancestors))
         return ScoringPlan(history, bounds.end, silent_until)
+
+    async def _still_held(
+        self, source: SourcePartition, ancestors: tuple[Ancestor, ...]
+    ) -> tuple[Ancestor, ...]:
+        """Return ``ancestors``, with no end to wait for where retention has removed all before it."""
+        if not ancestors:
+            return ()
+        places = [replace(source, partition=ancestor.partition) for ancestor in ancestors]
+        bounds = await self._ledger.bounds(places)
+        return tuple(
+            ancestor if bounds[ancestor.partition].begin < ancestor.end else ancestor._replace(end=0)
+            for ancestor in ancestors
+        )
 
     async def _cut(
         self, source: SourcePartition, history: PartitionHistory, bounds: Bounds, settled: int
