@@ -119,9 +119,16 @@ def test_a_server_that_fails_ends_all_that_waits(
 
 def test_closing_ends_what_waits() -> None:
     async def scenario() -> None:
-        async with link_to(never_answer, LONG_S) as link:
+        asked = asyncio.Event()
+
+        async def note_and_never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readline()
+            asked.set()
+            await never_answer(reader, writer)
+
+        async with link_to(note_and_never_answer, LONG_S) as link:
             waiting = asyncio.create_task(link.execute_command("GET", "a"))
-            await asyncio.sleep(0.05)
+            await asked.wait()
             await link.aclose()
             with pytest.raises(Disconnected):
                 await waiting
