@@ -6,6 +6,7 @@ search asks for and answers, and which catalogue gets which kind.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Final
 
@@ -78,7 +79,36 @@ class ExactIndex:
         return indices, best
 
 
-class ApproximateIndex:
+class _ProbingIndex(ABC):
+    """Looks at the nearest lists, and further only for queries that they hold too few items for."""
+
+    description: IndexDescription
+
+    def search(self, queries: Floats, k: int, skipped: Items | None = None) -> Found:
+        """Return the approximate answer; see `item_index.ItemIndex.search`.
+
+        A query's answer does not depend on the queries beside it. Where the probed lists hold fewer than
+        ``k`` items, all items are searched.
+        """
+        k = min(k, self.description.items)
+        queries = np.ascontiguousarray(queries, np.float32)
+        skipped = np.zeros((len(queries), 0), np.int64) if skipped is None else skipped
+        found = self._nearest(queries, skipped, k)
+        short = _short(found)
+        if len(short):
+            found[0][short], found[1][short] = self._everywhere(queries[short], skipped[short], k)
+        return found
+
+    @abstractmethod
+    def _nearest(self, queries: Floats, skipped: Items, k: int) -> Found:
+        """Search the lists that are probed."""
+
+    @abstractmethod
+    def _everywhere(self, queries: Floats, skipped: Items, k: int) -> Found:
+        """Search all items."""
+
+
+class ApproximateIndex(_ProbingIndex):
     """A faiss IVF,Flat index: compares a query with the items of the nearest lists only."""
 
     def __init__(self, index: faiss.IndexIVFFlat, description: IndexDescription) -> None:
@@ -86,21 +116,11 @@ class ApproximateIndex:
         self._index = index
         self.description = description
 
-    def search(self, queries: Floats, k: int, skipped: Items | None = None) -> Found:
-        """Return the approximate answer; see `item_index.ItemIndex.search`.
+    def _nearest(self, queries: Floats, skipped: Items, k: int) -> Found:
+        return self._search(queries, skipped, k, self.description.probes)
 
-        A query's answer does not depend on the queries beside it. Where the probed lists hold fewer than
-        ``k`` items, all lists are searched.
-        """
-        k = min(k, self.description.items)
-        queries = np.ascontiguousarray(queries, np.float32)
-        skipped = np.zeros((len(queries), 0), np.int64) if skipped is None else skipped
-        found = self._search(queries, skipped, k, self.description.probes)
-        short = _short(found)
-        if len(short):
-            again = self._search(queries[short], skipped[short], k, self.description.lists)
-            found[0][short], found[1][short] = again
-        return found
+    def _everywhere(self, queries: Floats, skipped: Items, k: int) -> Found:
+        return self._search(queries, skipped, k, self.description.lists)
 
     def _search(self, queries: Floats, skipped: Items, k: int, probes: int) -> Found:
         found = np.zeros((len(queries), k), np.int64), np.full((len(queries), k), -np.inf, np.float32)
@@ -115,7 +135,7 @@ class ApproximateIndex:
         faiss.write_index(self._index, str(directory / INDEX_FILE))
 
 
-class CodedIndex:
+class CodedIndex(_ProbingIndex):
     """Compares a query with 8-bit codes of the items in the nearest lists, then with the best vectors."""
 
     def __init__(self, coded: CodedLists, item_vectors: Floats, description: IndexDescription) -> None:
@@ -124,21 +144,11 @@ class CodedIndex:
         self._vectors = item_vectors
         self.description = description
 
-    def search(self, queries: Floats, k: int, skipped: Items | None = None) -> Found:
-        """Return the approximate answer; see `item_index.ItemIndex.search`.
+    def _nearest(self, queries: Floats, skipped: Items, k: int) -> Found:
+        return self._coded.search(queries, self._vectors, skipped, k, self.description.probes)
 
-        A query's answer does not depend on the queries beside it. Where the probed lists hold fewer than
-        ``k`` items, all items are compared.
-        """
-        k = min(k, self.description.items)
-        queries = np.ascontiguousarray(queries, np.float32)
-        skipped = np.zeros((len(queries), 0), np.int64) if skipped is None else skipped
-        found = self._coded.search(queries, self._vectors, skipped, k, self.description.probes)
-        short = _short(found)
-        if len(short):
-            again = ExactIndex(self._vectors).search(queries[short], k, skipped[short])
-            found[0][short], found[1][short] = again
-        return found
+    def _everywhere(self, queries: Floats, skipped: Items, k: int) -> Found:
+        return ExactIndex(self._vectors).search(queries, k, skipped)
 
     def save(self, directory: Path) -> None:
         """Write the lists into ``directory``."""
