@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import redis
 
-from foreclick.services.process import LOOPBACK
+from foreclick.services.process import LOOPBACK, free_port
 from foreclick.services.valkey import ValkeyServer
 
 NODES: Final = 3
@@ -19,19 +19,26 @@ PATIENCE_S: Final = 30.0
 
 
 class ClusterNode(ValkeyServer):
-    """A Valkey server that is a node of a cluster."""
+    """A Valkey server that is a node of a cluster.
+
+    Its port for the other nodes is a free one too: the customary one, 10,000 above its own, may be held by
+    somebody's outgoing connection.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, 0, temporary=True)
+        self.bus_port = free_port()
 
     def command(self) -> Sequence[str]:
         """Give the server's command, in cluster mode."""
-        bus_port = str(self.port + 10_000)
-        return [*super().command(), "--cluster-enabled", "yes", "--cluster-port", bus_port]
+        return [*super().command(), "--cluster-enabled", "yes", "--cluster-port", str(self.bus_port)]
 
 
 @contextmanager
 def running_cluster(directory: Path) -> Iterator[list[ClusterNode]]:
     """Run three nodes that own all slots between them, and stop them at the end."""
     with ExitStack() as stack:
-        nodes = [ClusterNode(directory / str(number), 0, temporary=True) for number in range(NODES)]
+        nodes = [ClusterNode(directory / str(number)) for number in range(NODES)]
         for node in nodes:
             node.start()
             stack.callback(node.stop)
@@ -41,7 +48,7 @@ def running_cluster(directory: Path) -> Iterator[list[ClusterNode]]:
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
             client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         for node in nodes[1:]:
-            clients[0].execute_command("CLUSTER", "MEET", LOOPBACK, node.port, node.port + 10_000)
+            clients[0].execute_command("CLUSTER", "MEET", LOOPBACK, node.port, node.bus_port)
         _wait_until_whole(clients)
         yield nodes
 
