@@ -21,7 +21,7 @@ demo: $(READY) ## Train a model, stream a shop through Kafka, Redis and the work
 	$(BIN)/foreclick demo
 
 test: $(READY) ## Run all tests.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 lint: $(READY) ## Check style, formatting and types.
 	$(BIN)/ruff check .

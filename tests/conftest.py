@@ -1,10 +1,16 @@
-"""What many tests share: one Kafka and one Valkey for the whole run, and names that no other test uses."""
+"""What many tests share: one Kafka and one Valkey for the whole run, and names that no other test uses.
+
+Several processes may run the tests (`make test` takes three, since most tests wait more than they compute).
+The servers are then started by the process that hands the tests out, and all use them.
+"""
 
 from __future__ import annotations
 
 import itertools
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -15,29 +21,60 @@ from foreclick.topics import create_topics
 from tests.streamer.cluster import ClusterNode, running_cluster
 
 TEST_PARTITIONS = 3
+ADDRESSES = "addresses"
+SERVERS = pytest.StashKey[ExitStack]()
+RUNNING = pytest.StashKey[Services]()
 
 # The first call of a kernel may compile it, which says nothing of the example that it is called with.
 settings.register_profile("foreclick", deadline=None)
 settings.load_profile("foreclick")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process that will run tests where the servers are; the first to be told finds them started."""
+    running = node.config.stash.get(RUNNING, None)
+    if running is None:
+        running = node.config.stash[RUNNING] = node.config.stash[SERVERS].enter_context(local_services())
+    node.workerinput[ADDRESSES] = running.kafka, running.redis_url
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make room for servers that end with the run."""
+    config.stash[SERVERS] = ExitStack()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the servers that were started for other processes."""
+    config.stash[SERVERS].close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests of the whole system: they take longest, and nothing should be left to wait for."""
+    items.sort(key=lambda item: len(item.path.parts))
+
+
 @pytest.fixture(scope="session")
-def services() -> Iterator[Services]:
-    """A real Kafka and a real Valkey; a test that kills one starts its own with `local_services`."""
+def addresses(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+    """A real Kafka's and a real Valkey's; a test that kills one starts its own with `local_services`."""
+    told = getattr(request.config, "workerinput", {}).get(ADDRESSES)
+    if told is not None:
+        yield told
+        return
     with local_services() as running:
-        yield running
+        yield running.kafka, running.redis_url
 
 
 @pytest.fixture(scope="session")
-def kafka_address(services: Services) -> str:
+def kafka_address(addresses: tuple[str, str]) -> str:
     """The broker's bootstrap address."""
-    return services.kafka
+    return addresses[0]
 
 
 @pytest.fixture(scope="session")
-def redis_url(services: Services) -> str:
+def redis_url(addresses: tuple[str, str]) -> str:
     """URL of a Redis-protocol server, shared: use keys under `unique_prefix`."""
-    return services.redis_url
+    return addresses[1]
 
 
 @pytest.fixture(scope="session")

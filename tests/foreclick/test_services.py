@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -16,7 +16,15 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from foreclick.errors import DownloadMissing, ForeignData, PortTaken, ServiceError
-from foreclick.services import KafkaBroker, Services, ValkeyServer, kafka_jars, local_services, user_cache
+from foreclick.services import (
+    KafkaBroker,
+    ServiceProcess,
+    Services,
+    ValkeyServer,
+    kafka_jars,
+    local_services,
+    user_cache,
+)
 from foreclick.services.downloads import fetch_jars
 from foreclick.settings import Settings
 from foreclick.topics import create_topics
@@ -60,13 +68,18 @@ def started_by(parent: subprocess.Popen[str]) -> tuple[psutil.Process, Path]:
     return service, Path(directory)
 
 
-def test_both_answer_on_loopback(services: Services) -> None:
-    assert services.broker is not None
-    assert services.valkey is not None
-    assert services.broker.answers()
-    assert ask_redis(services.valkey.port, "CONFIG GET maxmemory-policy").endswith("noeviction\r\n")
-    assert ask_redis(services.valkey.port, "CONFIG GET appendonly").endswith("yes\r\n")
-    for service in (services.broker, services.valkey):
+def test_both_answer_on_loopback() -> None:
+    with local_services() as services:
+        assert services.broker is not None
+        assert services.valkey is not None
+        assert services.broker.answers()
+        assert ask_redis(services.valkey.port, "CONFIG GET maxmemory-policy").endswith("noeviction\r\n")
+        assert ask_redis(services.valkey.port, "CONFIG GET appendonly").endswith("yes\r\n")
+        require_loopback_only([services.broker, services.valkey])
+
+
+def require_loopback_only(services: Sequence[ServiceProcess]) -> None:
+    for service in services:
         listening = [
             connection.laddr.ip.removeprefix("::ffff:")
             for connection in psutil.Process(service.pid).net_connections("tcp")
