@@ -12,44 +12,51 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-_STEPS: Final = np.float32(2**23)
+from model_store.kernels.stored_states import BYTES, STEPS, put_whole_steps, take_octets, take_whole_steps
+
 _LARGEST: Final = np.float32(1 - 2.0**-23)
 
+Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 
 def rounded(states: Floats) -> Floats:
     """Return ``states`` inside -1 to 1, of any shape, overwritten by what `packed_states` keeps of them."""
-    states *= _STEPS
+    states *= STEPS
     np.rint(states, out=states)
-    states /= _STEPS
+    states /= STEPS
     np.minimum(states, _LARGEST, out=states)
     return np.maximum(states, -_LARGEST, out=states)
 
 
 def bytes_of_number(*, bounded: bool) -> int:
     """Return how many bytes a number takes in a state that is ``bounded``, inside -1 to 1, or is not."""
-    return 3 if bounded else 4
+    return BYTES if bounded else 4
 
 
-def packed_states(states: Floats, *, bounded: bool) -> list[bytes]:
-    """Return each of ``states`` [B, units] in its stored form. `rounded` ones come back as they were."""
-    width = states.shape[1] * bytes_of_number(bounded=bounded)
+def packed_states(states: Floats, *, bounded: bool) -> Bytes:
+    """Return ``states`` [B, units] in their stored form [B, bytes]. `rounded` ones come back as they were."""
+    states = np.ascontiguousarray(states, np.float32)
+    if not bounded:
+        return states.astype("<f4", copy=False).view(np.uint8)
+    octets = np.empty((len(states), BYTES * states.shape[1]), np.uint8)
+    put_whole_steps(states, octets)
+    return octets
+
+
+def states_at(packed: Bytes, starts: npt.NDArray[np.int64], units: int, *, bounded: bool) -> Floats:
+    """Return the states [B, ``units``] whose stored forms begin at ``starts`` [B] of ``packed``; 0 for -1."""
     if bounded:
-        numbers = (states * _STEPS).astype("<i4")
-        octets = numbers.view(np.uint8).reshape(*states.shape, 4)[:, :, :3]
-        packed = octets.tobytes()
-    else:
-        packed = states.astype("<f4", copy=False).tobytes()
-    return [packed[place * width : (place + 1) * width] for place in range(len(states))]
+        states = np.empty((len(starts), units), np.float32)
+        take_whole_steps(packed, starts, states)
+        return states
+    octets = np.empty((len(starts), 4 * units), np.uint8)
+    take_octets(packed, starts, octets)
+    return octets.view("<f4").astype(np.float32, copy=False)
 
 
 def unpacked_states(packed: bytes, units: int, *, bounded: bool) -> Floats:
     """Return the states [B, ``units``] whose stored forms stand one behind another in ``packed``."""
-    if not bounded:
-        return np.frombuffer(packed, "<f4").reshape(-1, units).copy()
-    octets = np.frombuffer(packed, np.uint8).reshape(-1, units, 3)
-    numbers = np.zeros((*octets.shape[:2], 4), np.uint8)
-    numbers[:, :, 1:] = octets
-    signed = numbers.view("<i4")[:, :, 0] >> 8  # the sign comes along
-    return signed.astype(np.float32) / _STEPS
+    width = units * bytes_of_number(bounded=bounded)
+    starts = np.arange(0, len(packed), width) if width else np.empty(0, np.int64)
+    return states_at(np.frombuffer(packed, np.uint8), starts, units, bounded=bounded)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -39,7 +39,8 @@ ROW_BYTES: Final = EVENT_ROW.itemsize
 EVENT_FINGERPRINT_BYTES: Final = 6
 
 _pack: Final = struct.Struct("<IHIHIHIHeBBB").pack
-_TYPE_CODES: Final = {event_type: code for code, event_type in enumerate(EVENT_TYPES)}
+# By value: an enumeration's own hash is a call of Python's.
+_TYPE_CODES: Final = {event_type.value: code for code, event_type in enumerate(EVENT_TYPES)}
 
 Rows = npt.NDArray[np.void]
 
@@ -48,8 +49,12 @@ def fingerprint(text: str | None, bits: int) -> int:
     """Return ``bits`` bits of XXH3-64 of ``text``; 0 means absent, and no text maps to it."""
     if text is None:
         return 0
-    value: int = xxhash.xxh3_64_intdigest(text.encode()) & ((1 << bits) - 1)
-    return value or 1
+    return (_hashed(text) & ((1 << bits) - 1)) or 1
+
+
+def _hashed(text: str) -> int:
+    value: int = xxhash.xxh3_64_intdigest(text.encode())
+    return value
 
 
 def item_fingerprint(item_id: str | None) -> int:
@@ -80,10 +85,43 @@ def pack_row(event: Event) -> bytes:
         category_fingerprint(event.category),
         fingerprint(event.session_id, 16),
         math.nan if event.price is None else math.log1p(event.price),
-        _TYPE_CODES[event.event_type],
+        _TYPE_CODES[event.event_type._value_],
         fingerprint(event.device, 8),
         fingerprint(event.source, 8),
     )
+
+
+def pack_rows(events: Sequence[Event]) -> Rows:
+    """Return `pack_row` of each of ``events``, [events], in a fraction of the time where they are many."""
+    rows = np.empty(len(events), EVENT_ROW)
+    ids = _fingerprints(map(_hashed, [event.event_id for event in events]), len(events), 48)
+    items = _fingerprints_of([event.item_id for event in events], 48)
+    times_ms = np.array([event.event_time_ms for event in events], np.uint64)
+    for name, values in (("event", ids), ("time", times_ms), ("item", items)):
+        rows[f"{name}_low"] = values & np.uint64(0xFFFFFFFF)
+        rows[f"{name}_high"] = values >> np.uint64(32)
+    rows["category"] = _fingerprints_of([event.category for event in events], 32)
+    rows["session"] = _fingerprints_of([event.session_id for event in events], 16)
+    prices = [math.nan if event.price is None else event.price for event in events]
+    rows["log_price"] = np.log1p(np.array(prices, np.float64))
+    rows["event_type"] = [_TYPE_CODES[event.event_type._value_] for event in events]
+    rows["device"] = _fingerprints_of([event.device for event in events], 8)
+    rows["source"] = _fingerprints_of([event.source for event in events], 8)
+    return rows
+
+
+def _fingerprints_of(texts: Sequence[str | None], bits: int) -> npt.NDArray[np.uint64]:
+    """Return `fingerprint` of each of ``texts``, of which the same ones are hashed once."""
+    different = [text for text in set(texts) if text is not None]
+    values = _fingerprints(map(_hashed, different), len(different), bits).tolist()
+    found: dict[str | None, int] = {None: 0, **dict(zip(different, values, strict=True))}
+    return np.fromiter(map(found.__getitem__, texts), np.uint64, len(texts))
+
+
+def _fingerprints(hashes: Iterable[int], count: int, bits: int) -> npt.NDArray[np.uint64]:
+    values = np.fromiter(hashes, np.uint64, count) & np.uint64((1 << bits) - 1)
+    values[values == 0] = 1
+    return values
 
 
 def rows_of(packed: bytes | Iterable[bytes]) -> Rows:

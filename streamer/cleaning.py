@@ -16,6 +16,7 @@ from model_store.cleaning.sifting import Sieve, Stream
 from model_store.windows import ROW_BYTES, pack_row
 from streamer.memory import Slot
 from streamer.records import DeadLetter, DecodedBatch, SourceRecord
+from streamer.state import unpack_state
 
 Group = Sequence[tuple[DecodedBatch, Mapping[bytes, Slot]]]
 
@@ -79,7 +80,7 @@ def _sifted(sieve: Sieve, group: Group) -> dict[int, int]:
     for batch, slots in group:
         for user, record, event in batch.events:
             slot = slots[user]
-            windows.setdefault(id(slot), slot.state.rows)
+            windows.setdefault(id(slot), unpack_state(slot.record).rows)
             records.setdefault(id(slot), []).append(record)
             rows.setdefault(id(slot), []).append(pack_row(event))
     sifted = sieve.sift(Stream(windows[user], rows[user]) for user in rows)

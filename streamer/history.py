@@ -157,6 +157,6 @@ def mark_partial(cut: HistoryCut | None, batch: DecodedBatch, slots: Mapping[byt
     if cut is None:
         return
     for user, _, event in batch.events:
-        state = slots[user].state
-        if not state.rows and event.event_time_ms < cut.until_ms:
-            state.partial = True
+        slot = slots[user]
+        if slot.record is None and event.event_time_ms < cut.until_ms:
+            slot.partial = True

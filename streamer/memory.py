@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from streamer.state import UserState
-
 
 class Slot:
-    """One user's place in memory. ``state`` is empty until the read that was promised has brought it."""
+    """One user's place in memory.
 
-    __slots__ = ("claims", "state")
+    ``record`` is what Redis keeps of a user (`streamer.state`), or will keep once the batches in flight are
+    written. It is None for a user without events, and until the read that was promised has brought it.
+    ``partial`` tells whose history is known not to be whole.
+    """
+
+    __slots__ = ("claims", "partial", "record")
 
     def __init__(self) -> None:
         self.claims = 0
-        self.state = UserState()
+        self.partial = False
+        self.record: bytes | None = None
 
 
 class PartitionMemory:

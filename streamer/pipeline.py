@@ -30,7 +30,6 @@ from streamer.records import DecodedBatch, FetchedBatch, SourcePartition
 from streamer.room import Room
 from streamer.scorer import Scorer
 from streamer.scoring import ScoredBatch
-from streamer.state import unpack_states
 from streamer.tally import Tally
 from streamer.window_store import WindowStore
 
@@ -184,8 +183,8 @@ class Pipeline:
                 lambda: with_inherited(self._store, partition.source, ancestors, missing, snapshot.states)
             )
         with self._profile.measure("read"):
-            for user, state in zip(missing, unpack_states(states), strict=True):
-                slots[user].state = state
+            for user, state in zip(missing, states, strict=True):
+                slots[user].record = state
             mark_partial(partition.plan.history.cut, decoded, slots)
         return slots
 
@@ -197,7 +196,7 @@ class Pipeline:
 
 
 def _partial_predictions(scored: ScoredBatch, slots: Mapping[bytes, Slot]) -> int:
-    return sum(slots[user].state.partial for user, _ in scored.predictions)
+    return sum(slots[user].partial for user, _ in scored.predictions)
 
 
 def _nothing() -> None:

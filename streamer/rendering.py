@@ -18,6 +18,7 @@ from model_store.serving import ServedModel
 from streamer.prediction_json import Answers, Told, layout_of, tail_of, written
 from streamer.predictions import ModelVersion
 from streamer.records import SourcePartition
+from streamer.state import NO_NAMES
 from streamer.windowing import Steps
 
 Ints = npt.NDArray[np.int64]
@@ -101,7 +102,7 @@ def _own_items(model: ServedModel, steps: Steps, lookback: Lookback) -> OwnItems
     own = own_items(lookback)
     unknown = (model.encoder.indices_of_items(own.items) == 0) & (own.items != 0)
     for step, place in np.argwhere(unknown).tolist():
-        if int(own.items[step, place]) not in steps.names[step]:
+        if int(own.items[step, place]) not in steps.names.get(step, NO_NAMES):
             own.items[step, place] = 0
     return own
 
@@ -143,15 +144,15 @@ def render(
         _none(1) if outputs.purchases is None else outputs.purchases.astype(np.float64),
     )
     values = written(layout, scored_at_ms, told, answers, model.item_texts, others)
-    return [(event.user_id.encode(), value) for event, value in zip(steps.events, values, strict=True)]
+    return list(zip(steps.keys, values, strict=True))
 
 
 def _tails(steps: Steps, flags: Sequence[tuple[str, ...]] | None) -> tuple[Ints, list[bytes]]:
     """Return which text stands behind each step's next items [steps], and the different texts."""
     numbers: dict[tuple[bool, tuple[str, ...] | None], int] = {}
     of_step = [
-        numbers.setdefault((state.partial, None if flags is None else flags[step]), len(numbers))
-        for step, state in enumerate(steps.states)
+        numbers.setdefault((partial, None if flags is None else flags[step]), len(numbers))
+        for step, partial in enumerate(steps.partial[steps.users].tolist())
     ]
     texts = [tail_of(partial=partial, flags=flagged) for partial, flagged in numbers]
     return np.array(of_step, np.int64), texts

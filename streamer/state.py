@@ -1,7 +1,7 @@
 """A user's state, and the record in which Redis keeps it.
 
 The record is a header of 10 bytes, where the flags say so the names, the hidden state in the form of
-`model_store.stored_states`, and the window's rows without what they share (`kernels.narrow_rows`)::
+`model_store.stored_states`, and the window's rows without what they share (`kernels.state_records`)::
 
     format u8 | flags u8 | hidden state bytes u16 | rows u16 | model fingerprint u32 | names | hidden | rows
 
@@ -18,26 +18,39 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from model_store.kernels.narrow_rows import MASK_BYTES, narrow, widen
+from model_store.kernels.state_records import (
+    CUT,
+    NO_SUCH_BYTES,
+    UNKNOWN_FORMAT,
+    Heads,
+    read_heads,
+    widen,
+    write_records,
+)
+from model_store.kernels.text import Texts, texts_of
 from model_store.windows import ROW_BYTES, item_fingerprint, row_items, rows_of
 from streamer.errors import StateUnreadable
 
-FORMAT: Final = 3
-_WHOLE_ROWS_FORMAT: Final = 2
-PARTIAL_FLAG: Final = 1
-NAMES_FLAG: Final = 2
 _CURE: Final = "delete the worker's keys in Redis, and it reads the topic again from its beginning"
-_HEADER: Final = struct.Struct("<BBHHI")
-_WHOLE_ROWS_HEADER: Final = struct.Struct("<BBHI")
+_FAULTS: Final = {
+    UNKNOWN_FORMAT: "has an unknown format",
+    CUT: "is cut",
+    NO_SUCH_BYTES: "has bytes that no row has",
+}
 _NAMES_BYTES: Final = struct.Struct("<I")
 _NAME_BYTES: Final = struct.Struct("<H")
+_LARGEST_HEAD_BYTES: Final = 16  # the header, and the mask of the rows
 
 Names = Mapping[int, str]
 NO_NAMES: Final[Names] = MappingProxyType({})
+
+Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
 
 
 class UserState:
@@ -70,22 +83,71 @@ class UserState:
         return record
 
 
+class KeptStates(NamedTuple):
+    """What R records say, read together: ``names`` are of those records that have any, by place."""
+
+    packed: Bytes
+    heads: Heads
+    names: dict[int, Names]
+
+
+def read_states(records: Sequence[bytes | None]) -> KeptStates:
+    """Return what ``records`` say; None is a user without events. Raises `StateUnreadable`."""
+    lengths = np.array([-1 if record is None else len(record) for record in records], np.int64)
+    packed = np.frombuffer(b"".join([record for record in records if record]), np.uint8)
+    counts, rows_at, hidden_at, hidden_bytes, models, names_at = np.empty((6, len(records)), np.int64)
+    whole, partial = np.empty((2, len(records)), np.bool_)
+    faults = np.empty(len(records), np.int8)
+    heads = Heads(counts, rows_at, whole, hidden_at, hidden_bytes, models, partial, names_at, faults)
+    read_heads(packed, lengths, ROW_BYTES, heads)
+    for fault in faults[faults != 0].tolist():
+        raise StateUnreadable(f"a stored user state {_FAULTS[fault]}; {_CURE}")
+    names = {place: _unpacked_names(packed, heads, place) for place in np.flatnonzero(names_at >= 0).tolist()}
+    return KeptStates(packed, heads, names)
+
+
+def put_rows(kept: KeptStates, rows: Bytes) -> None:
+    """Put the windows of ``kept``, one behind another, into ``rows`` [all their rows, `ROW_BYTES`]."""
+    widen(kept.packed, kept.heads, np.empty(ROW_BYTES, np.int64), rows)
+
+
+def write_states(
+    rows: Bytes,
+    starts: Ints,
+    counts: Ints,
+    hidden: Texts,
+    names: Mapping[int, Names],
+    partial: npt.NDArray[np.bool_],
+    models: Ints,
+) -> list[bytes]:
+    """Return the records of R states. ``rows`` [any, `ROW_BYTES`] hold the windows; the others are [R].
+
+    A window has ``counts`` rows from ``starts`` on. ``names`` are of those states that have any, by place.
+    """
+    packed_names = _texts_of_names(names, len(counts))
+    widest = ROW_BYTES * int(counts.sum()) + _LARGEST_HEAD_BYTES * len(counts)
+    texts = [int((text.ends - text.starts).sum()) for text in (hidden, packed_names)]
+    out, ends = np.empty(widest + sum(texts), np.uint8), np.empty(len(counts), np.int64)
+    scratch = np.empty(ROW_BYTES, np.int64)
+    write_records(rows, starts, counts, hidden, packed_names, partial, models, scratch, out, ends)
+    bounds = ends.tolist()
+    whole = out[: bounds[-1] if bounds else 0].tobytes()
+    return [whole[start:end] for start, end in zip([0, *bounds], bounds, strict=False)]
+
+
 def pack_states(states: Sequence[UserState]) -> list[bytes]:
     """Return the records to store."""
-    rows = np.frombuffer(b"".join(state.rows for state in states), np.uint8).reshape(-1, ROW_BYTES)
-    counts = [len(state.rows) // ROW_BYTES for state in states]
-    narrowed = np.empty(rows.size + MASK_BYTES * len(states) + 1, np.uint8)
-    ends = np.empty(len(states), np.int64)
-    narrow(rows, np.array(counts, np.int64), np.empty(ROW_BYTES, np.int64), narrowed, ends)
-    bounds = ends.tolist()
-    whole = narrowed[: bounds[-1] if bounds else 0].tobytes()
-    records = []
-    for state, count, start, end in zip(states, counts, [0, *bounds], bounds, strict=False):
-        flags = (PARTIAL_FLAG if state.partial else 0) | (NAMES_FLAG if state.names else 0)
-        header = _HEADER.pack(FORMAT, flags, len(state.hidden), count, state.model)
-        names = _packed_names(state.names) if state.names else b""
-        records.append(header + names + state.hidden + whole[start:end])
-    return records
+    rows = np.frombuffer(b"".join([state.rows for state in states]), np.uint8).reshape(-1, ROW_BYTES)
+    counts = np.array([len(state.rows) // ROW_BYTES for state in states], np.int64)
+    return write_states(
+        rows.copy(),
+        counts.cumsum() - counts,
+        counts,
+        texts_of([state.hidden for state in states]),
+        {place: state.names for place, state in enumerate(states) if state.names},
+        np.array([state.partial for state in states], np.bool_),
+        np.array([state.model for state in states], np.int64),
+    )
 
 
 def unpack_state(record: bytes | None) -> UserState:
@@ -95,62 +157,37 @@ def unpack_state(record: bytes | None) -> UserState:
 
 
 def unpack_states(records: Sequence[bytes | None]) -> list[UserState]:
-    """Return the state in each of ``records``; an empty one for None. Raises `StateUnreadable`."""
-    states, starts, counts, offset = [], [], [], 0
-    for record in records:
-        state, rows_at, count = (UserState(), 0, 0) if record is None else _unpacked(record)
-        states.append(state)
-        starts.append(offset + rows_at)
-        counts.append(count)
-        offset += len(record or b"")
-    rows = np.empty((sum(counts), ROW_BYTES), np.uint8)
-    packed = np.frombuffer(b"".join(record for record in records if record), np.uint8)
-    widen(packed, np.array(starts, np.int64), np.array(counts, np.int64), np.empty(ROW_BYTES, np.int64), rows)
-    whole, at = rows.tobytes(), 0
-    for state, count in zip(states, counts, strict=True):
-        if count:
-            state.rows = whole[at : at + count * ROW_BYTES]
-            at += count * ROW_BYTES
-    return states
+    """Return the state in each of ``records``; an empty one for None. Raises `StateUnreadable`.
 
-
-def _unpacked(record: bytes) -> tuple[UserState, int, int]:
-    """Return a state, where its narrowed rows begin, and how many they are: none if they are in the state."""
-    if record[:1] == bytes([_WHOLE_ROWS_FORMAT]):
-        return _with_whole_rows(record), 0, 0
-    if len(record) < _HEADER.size or record[0] != FORMAT:
-        raise StateUnreadable(f"a stored user state has an unknown format; {_CURE}")
-    _, flags, hidden_bytes, count, model = _HEADER.unpack_from(record)
-    names, hidden_at = (
-        _unpacked_names(record, _HEADER.size) if flags & NAMES_FLAG else (NO_NAMES, _HEADER.size)
-    )
-    rows_at = hidden_at + hidden_bytes
-    if len(record) != rows_at + _narrowed_bytes(record, rows_at, count):
-        raise StateUnreadable(f"a stored user state is cut; {_CURE}")
-    partial = bool(flags & PARTIAL_FLAG)
-    return UserState(b"", record[hidden_at:rows_at], model, names, partial=partial), rows_at, count
-
-
-def _narrowed_bytes(record: bytes, rows_at: int, count: int) -> int:
-    if not count:
-        return 0
-    mask = int.from_bytes(record[rows_at : rows_at + MASK_BYTES], "little")
-    if mask >> ROW_BYTES:
-        raise StateUnreadable(f"a stored user state has bytes that no row has; {_CURE}")
-    return MASK_BYTES + ROW_BYTES + (count - 1) * mask.bit_count()
-
-
-def _with_whole_rows(record: bytes) -> UserState:
-    """Return the window in a record of format 2, with no hidden state: no model has the fingerprint 0."""
-    if len(record) < _WHOLE_ROWS_HEADER.size:
-        raise StateUnreadable(f"a stored user state is cut; {_CURE}")
-    _, flags, hidden_bytes, _ = _WHOLE_ROWS_HEADER.unpack_from(record)
-    size = _WHOLE_ROWS_HEADER.size
-    names, hidden_at = _unpacked_names(record, size) if flags & NAMES_FLAG else (NO_NAMES, size)
-    rows_at = hidden_at + hidden_bytes
-    if (len(record) - rows_at) % ROW_BYTES or rows_at > len(record):
-        raise StateUnreadable(f"a stored user state is cut; {_CURE}")
-    return UserState(record[rows_at:], b"", 0, names, partial=bool(flags & PARTIAL_FLAG))
+    Of a record of format 2, the window and what stands beside it; its hidden state is run anew.
+    """
+    kept = read_states(records)
+    heads, packed = kept.heads, kept.packed.tobytes()
+    rows = np.empty((int(heads.counts.sum()), ROW_BYTES), np.uint8)
+    put_rows(kept, rows)
+    whole = rows.tobytes()
+    ends = (heads.counts.cumsum() * ROW_BYTES).tolist()
+    hidden_ends = (heads.hidden_at + heads.hidden_bytes).tolist()
+    return [
+        UserState(
+            whole[start:end],
+            packed[hidden_at:hidden_end],
+            model,
+            kept.names.get(place, NO_NAMES),
+            partial=partial,
+        )
+        for place, (start, end, hidden_at, hidden_end, model, partial) in enumerate(
+            zip(
+                [0, *ends[:-1]],
+                ends,
+                heads.hidden_at.tolist(),
+                hidden_ends,
+                heads.models.tolist(),
+                heads.partial.tolist(),
+                strict=True,
+            )
+        )
+    ]
 
 
 def names_in_window(names: Names, rows: bytes) -> Names:
@@ -161,26 +198,34 @@ def names_in_window(names: Names, rows: bytes) -> Names:
     return {item: name for item, name in names.items() if item in standing}
 
 
+def _texts_of_names(names: Mapping[int, Names], count: int) -> Texts:
+    """Return the packed names of ``count`` states, nothing where there are none."""
+    packed = {place: _packed_names(some) for place, some in sorted(names.items()) if some}
+    lengths = np.zeros(count, np.int64)
+    lengths[list(packed)] = list(map(len, packed.values()))
+    ends = lengths.cumsum()
+    return Texts(np.frombuffer(b"".join(packed.values()), np.uint8), ends - lengths, ends, 0)
+
+
 def _packed_names(names: Names) -> bytes:
     encoded = [name.encode() for name in names.values()]
     packed = b"".join(_NAME_BYTES.pack(len(name)) + name for name in encoded)
     return _NAMES_BYTES.pack(len(packed)) + packed
 
 
-def _unpacked_names(record: bytes, at: int) -> tuple[Names, int]:
-    """Return the names at ``at`` in ``record``, and where they end. Raises `StateUnreadable`."""
+def _unpacked_names(packed: Bytes, heads: Heads, place: int) -> Names:
+    """Return the names of one record. Raises `StateUnreadable`."""
+    record = packed[heads.names_at[place] + _NAMES_BYTES.size : heads.hidden_at[place]].tobytes()
     names: dict[int, str] = {}
+    at = 0
     try:
-        (size,) = _NAMES_BYTES.unpack_from(record, at)
-        at += _NAMES_BYTES.size
-        end = at + size
-        while at < end:
+        while at < len(record):
             (length,) = _NAME_BYTES.unpack_from(record, at)
             at += _NAME_BYTES.size + length
             name = record[at - length : at].decode()
             names[item_fingerprint(name)] = name
     except (struct.error, UnicodeDecodeError) as error:
-        raise StateUnreadable(f"a stored user state is cut; {_CURE}") from error
-    if at != end or end > len(record):
-        raise StateUnreadable(f"a stored user state is cut; {_CURE}")
-    return names, end
+        raise StateUnreadable(f"a stored user state {_FAULTS[CUT]}; {_CURE}") from error
+    if at != len(record):
+        raise StateUnreadable(f"a stored user state {_FAULTS[CUT]}; {_CURE}")
+    return names

@@ -12,7 +12,6 @@ from streamer.profile import Profile
 from streamer.records import DecodedBatch, SourcePartition
 from streamer.rendering import RenderingSettings
 from streamer.scoring import ScoringSettings, score_group
-from streamer.state import unpack_state
 
 _WARMING_MS: Final = 2**40
 
@@ -45,5 +44,4 @@ def warm(model: ServedModel) -> None:
         )
         batch = DecodedBatch(SourcePartition("warm", 0), number + 1)
         batch.events.append((b"warm", _WarmingRecord(number), event))
-        (scored,) = score_group(model, [(batch, {b"warm": slot})], settings, _WARMING_MS, Profile())
-        slot.state = unpack_state(scored.states[b"warm"])
+        score_group(model, [(batch, {b"warm": slot})], settings, _WARMING_MS, Profile())

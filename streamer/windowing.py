@@ -5,171 +5,153 @@ Windows change here; hidden states follow in `streamer.scoring`, for all events 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Container, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from model_store.windows import (
-    ROW_BYTES,
-    contains_event,
-    inserted,
-    item_fingerprint,
-    pack_row,
-    row_time_ms,
-)
+import numpy as np
+import numpy.typing as npt
+
+from model_store.kernels.window_rule import LATE, REPEATED
+from model_store.serving import ServedModel
+from model_store.windows import row_items
 from producers.events import Event
 from streamer.memory import Slot
 from streamer.records import DeadLetter, DecodedBatch, SourceRecord
-from streamer.state import Names, UserState, names_in_window
+from streamer.state import NO_NAMES, KeptStates, Names, names_in_window, read_states
+from streamer.window_arena import Entry, Gate, Windows
+
+Group = Sequence[tuple[DecodedBatch, Mapping[bytes, Slot]]]
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass
 class Steps:
-    """The accepted events of a group of batches, as parallel lists; an index into them is a step.
+    """The accepted events of a group of batches; an index into these lists and arrays is a step.
 
-    ``windows`` are the packed windows of the users behind the event. ``rebuilds`` tells where the state
-    must be run from zero over that window. ``priors`` is the step before of the same user, -1 for none.
-    ``names`` are the ids of the window's items that the model's vocabulary lacks.
+    ``users`` are the places of their users in ``kept``, which has the states that these came with, and in
+    ``partial``, which tells whose history is not whole. ``windows`` are those behind the events. ``rebuilds``
+    tells where the state must be run from zero over that window. ``priors`` is the step before of the same
+    user, -1 for none, and ``rounds`` counts the steps since the user's last one without such a prior, or with
+    a rebuild. ``names`` are the ids of the window's items that the model's vocabulary lacks, where there are
+    any.
     """
 
-    records: list[SourceRecord] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    states: list[UserState] = field(default_factory=list)
-    windows: list[bytes] = field(default_factory=list)
-    rebuilds: list[bool] = field(default_factory=list)
-    priors: list[int] = field(default_factory=list)
-    rounds: list[int] = field(default_factory=list)
-    names: list[Names] = field(default_factory=list)
+    kept: KeptStates
+    partial: Flags
+    keys: list[bytes]
+    records: list[SourceRecord]
+    events: list[Event]
+    users: Ints
+    windows: Windows
+    rebuilds: Flags
+    priors: Ints
+    rounds: Ints
+    names: dict[int, Names]
 
     def __len__(self) -> int:
         return len(self.events)
 
 
-@dataclass
-class BatchPlan:
-    """What one batch did to its users' windows: by user, the rows and the step behind its last event."""
+class BatchPlan(NamedTuple):
+    """Which steps one batch took, and by user the step of its last event."""
 
     first_step: int
-    end_step: int = 0
-    windows: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
+    end_step: int
+    ends: dict[bytes, int]
 
 
-class Gate(Protocol):
-    """Who may enter a window: the model's cleaning."""
+def take_steps(
+    model: ServedModel, group: Group, allowed_lateness_ms: int, gate: Gate | None
+) -> tuple[Steps, list[BatchPlan]]:
+    """Put the events of ``group`` into their users' windows, in order; return the steps that must be scored.
 
-    @property
-    def reach_ms(self) -> float:
-        """An event that is further behind its user's newest one is not asked about: it may enter."""
-
-    def refusal(self, record: SourceRecord, rows: bytes, position: int, step: int) -> DeadLetter | None:
-        """Return why the event of ``record`` may not stay at ``position`` of the window ``rows``, or None.
-
-        ``step`` is the one that it takes otherwise.
-        """
-
-
-class WindowPlanner:
-    """Applies the window rule to batches, in order, and collects the steps that scoring must take.
-
-    What ``gate`` refuses is a dead letter, and changes no window. Ids of items outside ``known_items`` are
-    kept beside the window, unless that is None. A kept state of other than ``state_bytes`` is run anew.
+    A repeated ``event_id`` is counted in its batch's ``duplicate_events``; an event that comes later than
+    allowed, measured against its user's newest event, is added to the batch's ``dead_letters``, as is one
+    that the gate refuses. None of them changes a window. Raises `StateUnreadable`.
     """
+    keyed = [one for batch, _ in group for one in batch.events]
+    places: dict[Slot, int] = {}
+    user = np.array(
+        [places.setdefault(slots[key], len(places)) for batch, slots in group for key, _, _ in batch.events],
+        np.int64,
+    )
+    kept = read_states([slot.record for slot in places])
+    partial = kept.heads.partial | np.array([slot.partial for slot in places], np.bool_)
+    entry = Entry(model, kept, [event for _, _, event in keyed], user, allowed_lateness_ms, gate)
+    letters = entry.run([record for _, record, _ in keyed])
+    made, count = entry.made, entry.count
+    taken = made.events[:count].tolist()
+    windows = Windows(entry.octets, made.starts[:count], made.counts[:count])
+    users = user[made.events[:count]]
+    items = row_items(entry.rows[made.events[:count]])
+    steps = Steps(
+        kept,
+        partial,
+        [keyed[event][0] for event in taken],
+        [keyed[event][1] for event in taken],
+        [keyed[event][2] for event in taken],
+        users,
+        windows,
+        made.rebuilds[:count],
+        made.priors[:count],
+        made.rounds[:count],
+        {},
+    )
+    steps.names = _names(model, steps, items, made.thinned[:count])
+    late = f"over {allowed_lateness_ms} ms behind the user's newest event"
+    return steps, _plans(group, steps, entry.outcomes, letters, made.events[:count], late)
 
-    def __init__(
-        self,
-        window_size: int,
-        allowed_lateness_ms: int,
-        model: int,
-        gate: Gate | None = None,
-        known_items: Container[str] | None = None,
-        state_bytes: int = 0,
-    ) -> None:
-        self._window_size = window_size
-        self._allowed_lateness_ms = allowed_lateness_ms
-        self._model = model
-        self._gate = gate
-        self._known_items = known_items
-        self._state_bytes = state_bytes
-        self._last_step: dict[UserState, int] = {}
-        self.steps = Steps()
 
-    def apply(self, batch: DecodedBatch, slots: Mapping[bytes, Slot]) -> BatchPlan:
-        """Put the events of ``batch`` into their users' windows.
-
-        A repeated ``event_id`` is counted in ``batch.duplicate_events``; an event that comes later than
-        allowed, measured against its user's newest event, is added to ``batch.dead_letters``, as is one that
-        the gate refuses.
-        """
-        plan = BatchPlan(len(self.steps))
-        gate, window_size, lateness_ms = self._gate, self._window_size, self._allowed_lateness_ms
-        reach_ms = gate.reach_ms if gate is not None else -math.inf
-        for user, record, event in batch.events:
-            state = slots[user].state
-            row = pack_row(event)
-            since_ms = _since_newest_ms(state, event)
-            if contains_event(state.rows, row):
+def _plans(
+    group: Group,
+    steps: Steps,
+    outcomes: npt.NDArray[np.int8],
+    letters: Mapping[int, DeadLetter],
+    taken: Ints,
+    late: str,
+) -> list[BatchPlan]:
+    """Return each batch's steps, and tell it what became of its other events."""
+    plans, first = [], 0
+    for batch, _ in group:
+        end = first + len(batch.events)
+        for event in (np.flatnonzero(outcomes[first:end]) + first).tolist():
+            if outcomes[event] == REPEATED:
                 batch.duplicate_events += 1
-            elif since_ms < -lateness_ms:
-                detail = f"over {lateness_ms} ms behind the user's newest event"
-                batch.dead_letters.append(DeadLetter(record, "too_late", detail))
+            elif outcomes[event] == LATE:
+                batch.dead_letters.append(DeadLetter(batch.events[event - first][1], "too_late", late))
             else:
-                rows, position, overflowed = inserted(state.rows, row, window_size)
-                if gate is not None and since_ms <= reach_ms:
-                    letter = gate.refusal(record, rows, position, len(self.steps))
-                    if letter is not None:
-                        batch.dead_letters.append(letter)
-                        continue
-                goes_on = since_ms >= 0 and not overflowed
-                step = self._accept(record, event, state, rows, goes_on=goes_on, overflowed=overflowed)
-                plan.windows[user] = (rows, step)
-        plan.end_step = len(self.steps)
-        return plan
+                batch.dead_letters.append(letters[event])
+        first_step, end_step = np.searchsorted(taken, (first, end)).tolist()
+        ends = dict(zip(steps.keys[first_step:end_step], range(first_step, end_step), strict=True))
+        plans.append(BatchPlan(first_step, end_step, ends))
+        first = end
+    return plans
 
-    def _accept(
-        self,
-        record: SourceRecord,
-        event: Event,
-        state: UserState,
-        rows: bytes,
-        *,
-        goes_on: bool,
-        overflowed: bool,
-    ) -> int:
-        """Take a step with the event, which ``goes_on`` where the window was not cut and it is the newest."""
-        steps, model = self.steps, self._model
-        step = len(steps.events)
-        prior = self._last_step.get(state, -1)
-        kept = prior >= 0 or len(state.hidden) == self._state_bytes
-        current = (state.model == model and kept) or not state.rows
-        if self._known_items is not None:
-            state.names = self._names(state.names, event.item_id, rows, thin=overflowed or not current)
-        self._last_step[state] = step
-        state.rows, state.model = rows, model
-        rebuild = not (goes_on and current)
-        steps.records.append(record)
-        steps.events.append(event)
-        steps.states.append(state)
-        steps.windows.append(rows)
-        steps.rebuilds.append(rebuild)
-        steps.priors.append(prior)
-        steps.rounds.append(0 if rebuild or prior < 0 else steps.rounds[prior] + 1)
-        steps.names.append(state.names)
-        return step
 
-    def _names(self, names: Names, item_id: str | None, rows: bytes, *, thin: bool) -> Names:
-        """Return ``names`` with the id of one more event; ``thin`` out those that are not needed any more."""
-        known = self._known_items or ()
-        if thin and names:
-            standing = names_in_window(names, rows)
+def _names(
+    model: ServedModel, steps: Steps, items: npt.NDArray[np.uint64], thinned: Flags
+) -> dict[int, Names]:
+    """Return the names behind each step, where there are any, its own item's among them if it is unknown.
+
+    They are thinned out where rows of the window are gone, or the model is another one.
+    """
+    known = model.known_items
+    unknown = np.zeros(len(steps), np.bool_)
+    if known is not None:
+        unknown = (model.encoder.indices_of_items(items) == 0) & (items != 0)
+    of_user, found = dict(steps.kept.names), {}
+    concerned = np.array([*of_user, *steps.users[unknown].tolist()], np.int64)
+    for step in np.flatnonzero(np.isin(steps.users, concerned)).tolist():
+        user = int(steps.users[step])
+        names = of_user.get(user, NO_NAMES)
+        if known is not None and names and thinned[step]:
+            standing = names_in_window(names, steps.windows.packed(step))
             names = {item: name for item, name in standing.items() if name not in known}
-        if item_id is None or item_id in known:
-            return names
-        return {**names, item_fingerprint(item_id): item_id}
-
-
-def _since_newest_ms(state: UserState, event: Event) -> float:
-    """Return the time from the user's newest event to ``event``: below 0 if late, infinite for a first."""
-    if not state.rows:
-        return math.inf
-    return event.event_time_ms - row_time_ms(state.rows, len(state.rows) // ROW_BYTES - 1)
+        if unknown[step]:
+            names = {**names, int(items[step]): str(steps.events[step].item_id)}
+        of_user[user] = names
+        if names:
+            found[step] = names
+    return found

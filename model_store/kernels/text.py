@@ -40,6 +40,15 @@ def texts_of(pieces: Sequence[bytes]) -> Texts:
     return Texts(text, starts, np.array(ends, np.int64), max(lengths, default=0))
 
 
+def equal_texts(pieces: Bytes) -> Texts:
+    """Return ``pieces`` [N, bytes], all of one length, as kernels read them."""
+    number, length = pieces.shape
+    text = np.ascontiguousarray(pieces).reshape(-1).view()
+    text.flags.writeable = False  # as those of `texts_of`, so that a kernel is compiled once
+    starts = np.arange(number) * length
+    return Texts(text, starts, starts + length, length)
+
+
 def json_strings(strings: Sequence[str]) -> Texts:
     """Return each of ``strings`` as JSON, with its quotes."""
     text = np.frombuffer(msgspec.json.encode(strings), np.uint8)

@@ -7,6 +7,8 @@ import math
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model_store.windows import (
     EVENT_FINGERPRINT_BYTES,
@@ -16,6 +18,7 @@ from model_store.windows import (
     item_fingerprint,
     kept_after_overflow,
     pack_row,
+    pack_rows,
     row_items,
     row_time_ms,
     row_times_ms,
@@ -23,7 +26,7 @@ from model_store.windows import (
     starts_session,
 )
 from producers.contract import SESSION_GAP_MS
-from producers.events import Event, EventType
+from producers.events import MAX_PRICE, Event, EventType
 
 # More than 32 bits, so that both halves of a time count: 2 ** 32 + 5 ms is 1970-02-19.
 LATE_MS = 2**32 + 5
@@ -115,3 +118,25 @@ def test_no_price_is_nan_and_a_price_is_a_logarithm() -> None:
     rows = rows_of([pack_row(priced), pack_row(event())])
     assert rows["log_price"][0] == 2.0
     assert np.isnan(rows["log_price"][1])
+
+
+texts = st.one_of(st.none(), st.text(st.characters(codec="utf-8"), max_size=300))
+identifiers = st.text(st.characters(codec="utf-8"), min_size=1, max_size=128)
+whole_events = st.builds(
+    Event,
+    event_id=identifiers,
+    user_id=st.just("ann"),
+    event_type=st.sampled_from(EventType),
+    event_time_ms=st.integers(0, 2**48 - 1),
+    item_id=st.one_of(st.none(), identifiers),
+    session_id=st.one_of(st.none(), identifiers),
+    category=texts,
+    device=texts,
+    source=texts,
+    price=st.one_of(st.none(), st.floats(0, MAX_PRICE)),
+)
+
+
+@given(st.lists(whole_events, max_size=8))
+def test_rows_packed_together_are_those_packed_one_by_one(events: list[Event]) -> None:
+    assert pack_rows(events).tobytes() == b"".join(map(pack_row, events))

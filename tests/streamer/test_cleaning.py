@@ -36,7 +36,6 @@ from streamer.profile import Profile
 from streamer.records import SourcePartition
 from streamer.rendering import RenderingSettings
 from streamer.scoring import ScoredBatch, ScoringSettings, score_group
-from streamer.state import unpack_state
 from tests.streamer.events import START_MS, Record, batch, event, record
 from tests.streamer.models import random_model
 
@@ -96,7 +95,7 @@ class Shop:
                 decoded = decode_batch(batch(records), SOURCE)
                 slots, missing = memory.claim(dict.fromkeys(user for user, _, _ in decoded.events))
                 for user in missing:
-                    slots[user].state = unpack_state(self.stored.get(user))
+                    slots[user].record = self.stored.get(user)
                 work.append((decoded, slots))
             for result in score_group(self.model, work, SCORING, START_MS, Profile()):
                 self.scored.append(result)

@@ -62,7 +62,7 @@ class Shop:
                 decoded = decode_batch(batch(records), SOURCE)
                 slots, missing = memory.claim(dict.fromkeys(user for user, _, _ in decoded.events))
                 for user in missing:
-                    slots[user].state = unpack_state(self.stored.get(user))
+                    slots[user].record = self.stored.get(user)
                 work.append((decoded, slots))
             for result in score_group(model, work, told, START_MS, Profile()):
                 self.scored.append(result)

@@ -1,0 +1,236 @@
+"""Users' records, as `streamer.state` lays them out, read and written for a whole group at once.
+
+A window of n rows is kept without what all its rows share, since most columns of its bytes hold one value. It
+becomes a mask of 32 bits, whose bit c tells that byte c differs between rows, then the first row, then of
+each further row the bytes that differ.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from model_store.kernels import compiled_bare
+from model_store.kernels.text import Texts
+
+FORMAT: Final = 3
+WHOLE_ROWS_FORMAT: Final = 2
+PARTIAL_FLAG: Final = 1
+NAMES_FLAG: Final = 2
+READABLE, UNKNOWN_FORMAT, CUT, NO_SUCH_BYTES = range(4)
+_HEADER_BYTES: Final = 10
+_WHOLE_ROWS_HEADER_BYTES: Final = 8
+_MASK_BYTES: Final = 4
+_NAMES_SIZE_BYTES: Final = 4
+
+Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
+
+
+class Heads(NamedTuple):
+    """What stands in R records before their rows, all [R]: places count from the first record's beginning.
+
+    A record has ``counts`` rows from ``rows_at`` on, which are ``whole`` or narrowed. The hidden state takes
+    ``hidden_bytes`` from ``hidden_at`` on. The names, which begin with their size, stand at ``names_at``, -1
+    where there are none. ``faults`` tell what cannot be read, or `READABLE`.
+    """
+
+    counts: Ints
+    rows_at: Ints
+    whole: npt.NDArray[np.bool_]
+    hidden_at: Ints
+    hidden_bytes: Ints
+    models: Ints
+    partial: npt.NDArray[np.bool_]
+    names_at: Ints
+    faults: npt.NDArray[np.int8]
+
+
+@compiled_bare
+def read_heads(packed: Bytes, lengths: Ints, width: int, heads: Heads) -> None:
+    """Fill ``heads`` from records of ``lengths`` [R] bytes, one behind another, with rows of ``width`` bytes.
+
+    A length of -1 is no record, which has no rows and no hidden state.
+    """
+    at = 0
+    for record in range(len(lengths)):
+        _clear(heads, record, at)
+        if lengths[record] >= 0:
+            end = at + lengths[record]
+            heads.faults[record] = _read_head(packed, at, end, width, heads, record)
+            at = end
+
+
+@compiled_bare
+def _clear(heads: Heads, record: int, at: Any) -> None:
+    heads.counts[record] = heads.hidden_bytes[record] = heads.models[record] = 0
+    heads.rows_at[record] = heads.hidden_at[record] = at
+    heads.names_at[record] = -1
+    heads.partial[record] = heads.whole[record] = False
+    heads.faults[record] = READABLE
+
+
+@compiled_bare
+def _read_head(packed: Bytes, at: Any, end: Any, width: int, heads: Heads, record: int) -> int:
+    """Fill the head of the record from ``at`` to ``end``, and return its fault."""
+    if end == at:
+        return UNKNOWN_FORMAT
+    whole = packed[at] == WHOLE_ROWS_FORMAT
+    if not whole and (packed[at] != FORMAT or end - at < _HEADER_BYTES):
+        return UNKNOWN_FORMAT
+    if end - at < _WHOLE_ROWS_HEADER_BYTES:
+        return CUT
+    flags, hidden_bytes = packed[at + 1], _number(packed, at + 2, 2)
+    heads.partial[record] = flags & PARTIAL_FLAG != 0
+    behind = at + (_WHOLE_ROWS_HEADER_BYTES if whole else _HEADER_BYTES)
+    if flags & NAMES_FLAG:
+        if behind + _NAMES_SIZE_BYTES > end:
+            return CUT
+        heads.names_at[record] = behind
+        behind += _NAMES_SIZE_BYTES + _number(packed, behind, _NAMES_SIZE_BYTES)
+    rows_at = behind + hidden_bytes
+    heads.hidden_at[record], heads.rows_at[record], heads.whole[record] = behind, rows_at, whole
+    if whole:  # its hidden state is of another form, and no model has the fingerprint 0
+        heads.counts[record] = (end - rows_at) // width
+        return CUT if rows_at > end or (end - rows_at) % width else READABLE
+    heads.hidden_bytes[record], heads.models[record] = hidden_bytes, _number(packed, at + 6, 4)
+    heads.counts[record] = _number(packed, at + 4, 2)
+    return _fault_of_rows(packed, rows_at, end, width, heads.counts[record])
+
+
+@compiled_bare
+def _fault_of_rows(packed: Bytes, at: Any, end: Any, width: int, count: Any) -> int:
+    """Return what is wrong with ``count`` narrowed rows from ``at`` to ``end``."""
+    if count == 0:
+        return READABLE if at == end else CUT
+    if at + _MASK_BYTES > end:
+        return CUT
+    mask, differing = _number(packed, at, _MASK_BYTES), 0
+    if mask >> width:
+        return NO_SUCH_BYTES
+    for column in range(width):
+        differing += mask >> column & 1
+    return READABLE if at + _MASK_BYTES + width + (count - 1) * differing == end else CUT
+
+
+@compiled_bare
+def widen(packed: Bytes, heads: Heads, scratch: Ints, rows: Bytes) -> None:
+    """Put the rows of all readable records into ``rows`` [E, width], one behind another.
+
+    ``scratch`` is [width].
+    """
+    width = rows.shape[1]
+    first = 0
+    for record in range(len(heads.counts)):
+        count, at = heads.counts[record], heads.rows_at[record]
+        if heads.whole[record]:
+            for row in range(first, first + count):
+                _copy(packed, at, rows[row], 0, width)
+                at += width
+        elif count:
+            differing = 0
+            for column in range(width):
+                if packed[at + column // 8] >> (column % 8) & 1:
+                    scratch[differing] = column
+                    differing += 1
+            at += _MASK_BYTES
+            top = packed[at : at + width]
+            at += width
+            for row in range(first, first + count):
+                _copy(top, 0, rows[row], 0, width)
+                if row > first:
+                    target, current = rows[row], packed[at : at + differing]
+                    for place in range(np.uint64(differing)):
+                        target[np.uint64(scratch[place])] = current[place]
+                    at += differing
+        first += count
+
+
+@compiled_bare
+def write_records(
+    rows: Bytes,
+    starts: Ints,
+    counts: Ints,
+    hidden: Texts,
+    names: Texts,
+    partial: npt.NDArray[np.bool_],
+    models: Ints,
+    scratch: Ints,
+    out: Bytes,
+    ends: Ints,
+) -> None:
+    """Write R records one behind another into ``out``, and where each ends into ``ends``. All are [R].
+
+    A window is ``counts`` of ``rows`` [E, width] from ``starts`` on; ``scratch`` is [width]. An empty text of
+    ``names`` stands for none.
+    """
+    at: Any = 0
+    for record in range(len(counts)):
+        hidden_bytes = hidden.ends[record] - hidden.starts[record]
+        names_bytes = names.ends[record] - names.starts[record]
+        flags = (PARTIAL_FLAG if partial[record] else 0) | (NAMES_FLAG if names_bytes else 0)
+        at = _put_number(out, at, FORMAT, 1)
+        at = _put_number(out, at, flags, 1)
+        at = _put_number(out, at, hidden_bytes, 2)
+        at = _put_number(out, at, counts[record], 2)
+        at = _put_number(out, at, models[record], 4)
+        _copy(names.text, names.starts[record], out, at, names_bytes)
+        at += names_bytes
+        _copy(hidden.text, hidden.starts[record], out, at, hidden_bytes)
+        at += hidden_bytes
+        if counts[record]:
+            at = _narrow(rows, starts[record], counts[record], scratch, out, at)
+        ends[record] = at
+
+
+@compiled_bare
+def _narrow(rows: Bytes, first: Any, count: Any, differs: Ints, out: Bytes, at: Any) -> Any:
+    """Write a window without what its rows share; return where the next thing goes."""
+    width = rows.shape[1]
+    top = rows[first]
+    differs[:] = 0
+    for row in range(first + 1, first + count):
+        current = rows[row]
+        for column in range(np.uint64(width)):
+            differs[column] |= top[column] ^ current[column]
+    mask: Any = 0
+    differing = 0
+    for column in range(width):
+        mask |= np.int64(differs[column] != 0) << column
+        if differs[column]:
+            differs[differing] = column
+            differing += 1
+    at = _put_number(out, at, mask, _MASK_BYTES)
+    _copy(top, 0, out, at, width)
+    at += width
+    for row in range(first + 1, first + count):
+        current, target = rows[row], out[at : at + differing]
+        for place in range(np.uint64(differing)):
+            target[place] = current[np.uint64(differs[place])]
+        at += differing
+    return at
+
+
+@compiled_bare
+def _number(packed: Bytes, at: Any, size: int) -> Any:
+    """Return the number in ``size`` bytes, little-endian."""
+    number: Any = 0
+    for place in range(size):
+        number |= np.int64(packed[at + place]) << (8 * place)
+    return number
+
+
+@compiled_bare
+def _put_number(out: Bytes, at: Any, number: Any, size: int) -> Any:
+    for place in range(size):
+        out[at + place] = np.int64(number) >> (8 * place) & 255
+    return at + size
+
+
+@compiled_bare
+def _copy(source: Bytes, start: Any, target: Bytes, to: Any, size: Any) -> None:
+    taken, put = source[start : start + size], target[to : to + size]
+    for place in range(np.uint64(size)):
+        put[place] = taken[place]
