@@ -26,6 +26,8 @@ Found = tuple[npt.NDArray[np.int64], Floats]
 INDEX_FILE: Final = "items.faiss"
 
 _SCORES_AT_ONCE: Final = 4_000_000
+# Few of the items that are skipped are among the best, and a longer list of the best costs twice as much.
+_SPARE: Final = 4
 
 
 class IndexDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,14 +119,22 @@ class ApproximateIndex(_ProbingIndex):
         self.description = description
 
     def _nearest(self, queries: Floats, skipped: Items, k: int) -> Found:
-        return self._search(queries, skipped, k, self.description.probes)
+        """Search ``k`` items and a few more, and as many more as are skipped only where that was too few."""
+        probes, skippable = self.description.probes, skipped.shape[1]
+        found = self._search(queries, skipped, k, min(skippable, _SPARE), probes)
+        short = _short(found)
+        if skippable > _SPARE and len(short):
+            found[0][short], found[1][short] = self._search(
+                queries[short], skipped[short], k, skippable, probes
+            )
+        return found
 
     def _everywhere(self, queries: Floats, skipped: Items, k: int) -> Found:
-        return self._search(queries, skipped, k, self.description.lists)
+        return self._search(queries, skipped, k, skipped.shape[1], self.description.lists)
 
-    def _search(self, queries: Floats, skipped: Items, k: int, probes: int) -> Found:
+    def _search(self, queries: Floats, skipped: Items, k: int, more: int, probes: int) -> Found:
         found = np.zeros((len(queries), k), np.int64), np.full((len(queries), k), -np.inf, np.float32)
-        depth = min(k + skipped.shape[1], self.description.items)
+        depth = min(k + more, self.description.items)
         asked = faiss.SearchParametersIVF(nprobe=probes)  # type: ignore[call-arg]
         scores, indices = self._index.search(queries, depth, params=asked)
         fill_best(indices, scores, skipped, *found)
