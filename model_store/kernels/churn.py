@@ -32,7 +32,7 @@ def correct_hazard(
     for event in range(len(hazard)):
         for place in range(len(scale)):
             inside = min(max(np.float64(hazard[event, place]), least), 1 - least)
-            logit = (math.log(inside) - math.log1p(-inside)) * scale[place] + bias[place]
+            logit = math.log(inside / (1 - inside)) * scale[place] + bias[place]
             for statistic in range(visits.shape[1]):
                 logit += visits[event, statistic] * kernel[statistic, place]
             corrected[event, place] = 1.0 / (1.0 + math.exp(-logit))

@@ -1,4 +1,7 @@
-"""A small perceptron, and the pools of `model_store.companion`, event by event."""
+"""A small perceptron, and the pools of `model_store.companion`, event by event.
+
+The products with what it reads are BLAS's, for every batch.
+"""
 
 from __future__ import annotations
 
@@ -29,43 +32,39 @@ class Perceptron(NamedTuple):
 
     def __call__(self, numbers: Floats, event_type: Indices, more: Floats | None = None) -> Floats:
         """Return the logits [batch, outputs] of ``numbers`` and ``more``, [batch, R less types] in all."""
-        more = numbers[:, :0] if more is None else more
-        logits = np.empty((len(event_type), len(self.bias)), np.float32)
-        hidden = np.empty(len(self.hidden_bias), np.float32)
-        numbers, more = np.ascontiguousarray(numbers), np.ascontiguousarray(more)
-        fill_logits(numbers, more, event_type, self, hidden, logits)
+        hidden, logits = (_product(numbers, more, kernel) for kernel in (self.hidden_kernel, self.direct))
+        first_flag = numbers.shape[1] + (0 if more is None else more.shape[1])
+        finish_logits(hidden, event_type, self, first_flag, logits)
         return logits
 
 
-@compiled_bare
-def fill_logits(
-    numeric: Floats,
-    extra: Floats,
-    event_type: Indices,
-    perceptron: Perceptron,
-    hidden: Floats,
-    logits: Floats,
-) -> None:
-    """Put the ``logits`` [B, outputs] of ``numeric`` [B, F] and ``extra`` [B, X] there.
+def _product(numbers: Floats, more: Floats | None, kernel: Floats) -> Floats:
+    """Return ``numbers`` and ``more``, side by side, times the rows of ``kernel`` that are theirs."""
+    own = numbers.shape[1]
+    product: Floats = numbers @ kernel[:own]
+    if more is not None:
+        product += more @ kernel[own : own + more.shape[1]]
+    return product
 
-    ``hidden`` [H] is scratch.
+
+@compiled_bare
+def finish_logits(
+    hidden: Floats, event_type: Indices, perceptron: Perceptron, first_flag: int, logits: Floats
+) -> None:
+    """Add the biases, the flags of the types and what the hidden layer says to ``logits`` [B, outputs].
+
+    ``hidden`` [B, H], which is overwritten, and ``logits`` are the products with the numbers. The flags
+    begin at row ``first_flag`` of the kernels.
     """
-    own = numeric.shape[1]
-    types = own + extra.shape[1]
     for event in range(len(logits)):
-        flag = types + event_type[event]
-        for unit in range(len(hidden)):
-            hidden[unit] = perceptron.hidden_bias[unit] + perceptron.hidden_kernel[flag, unit]
-        add_product(numeric[event], perceptron.hidden_kernel, hidden)
-        add_product(extra[event], perceptron.hidden_kernel[own:], hidden)
-        for unit in range(len(hidden)):
-            hidden[unit] = max(hidden[unit], np.float32(0))
-        said = logits[event]
+        flag = first_flag + event_type[event]
+        units, said = hidden[event], logits[event]
+        bias, of_flag = perceptron.hidden_bias, perceptron.hidden_kernel[flag]
+        for unit in range(np.uint64(len(units))):  # unsigned: no index can count from the end
+            units[unit] = max(units[unit] + (bias[unit] + of_flag[unit]), np.float32(0))
         for output in range(len(said)):
-            said[output] = perceptron.bias[output] + perceptron.direct[flag, output]
-        add_product(hidden, perceptron.kernel, said)
-        add_product(numeric[event], perceptron.direct, said)
-        add_product(extra[event], perceptron.direct[own:], said)
+            said[output] += perceptron.bias[output] + perceptron.direct[flag, output]
+        add_product(units, perceptron.kernel, said)
 
 
 @compiled_bare

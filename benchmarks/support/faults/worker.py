@@ -18,6 +18,7 @@ import streamer.app
 import streamer.pipeline
 import streamer.publishing
 import streamer.scorer
+import streamer.scoring
 from benchmarks.support.faults.hooks import (
     ACK_FIRST,
     CONTROL_VARIABLE,
@@ -32,7 +33,6 @@ from streamer.publishing import KafkaPublisher
 from streamer.records import SourcePartition
 from streamer.scoring import ScoredBatch
 from streamer.window_store import RedisWindowStore, Snapshot
-from streamer.windowing import WindowPlanner
 
 _SENT_S: Final = 0.001  # time enough to hand a batch to the producer's task, not to hear of it
 _control = Control(Path(os.environ[CONTROL_VARIABLE]))
@@ -144,7 +144,7 @@ def wrap_product() -> None:
     """Wrap the parts of `streamer` that this process runs."""
     _replace(streamer.pipeline.Pipeline, "submit", _passing("fetched", before=True))
     _replace(streamer.pipeline, "decode_batch", _passing("decoded"))
-    _replace(WindowPlanner, "apply", _passing("windowed"))
+    _replace(streamer.scoring, "take_steps", _passing("windowed"))
     _replace(streamer.scorer, "score_group", _passing("scored"))
     _replace(streamer.app, "KafkaPublisher", lambda _: HookedPublisher)
     _replace(streamer.app, "RedisWindowStore", lambda _: HookedStore)
