@@ -157,7 +157,8 @@ class TrainingView:
             self._stack.close()
             self._update = self._stack.enter_context(shown_progress(stage, most_epochs, self._console))
             self._stage = stage
-        self._update(epoch - 1 + share_done, f"epoch {epoch} of at most {most_epochs}")
+        note = f"epoch {epoch} of at most {most_epochs}" if most_epochs > 1 else ""
+        self._update(epoch - 1 + share_done, note)
 
     def epoch(self, report: EpochReport) -> None:
         """Print the epoch's line."""

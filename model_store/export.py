@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from model_store.batches import Samples
+    from model_store.coded_lists import Told
     from model_store.encoder import Encoder
     from model_store.learner import Learner
     from model_store.specification import Weights
@@ -33,8 +34,11 @@ class Stage(NamedTuple):
     samples: Samples
 
 
-def export(directory: Path, stage: Stage) -> None:
-    """Write the network, its encoder, the saved Keras model and the item index into ``directory``."""
+def export(directory: Path, stage: Stage, told: Told | None = None) -> None:
+    """Write the network, its encoder, the saved Keras model and the item index into ``directory``.
+
+    ``told`` is called as a large index is built; see `build_item_index`.
+    """
     learner, encoder, samples = stage
     item_vectors = learner.item_vectors()
     specification = learner.specification
@@ -43,7 +47,7 @@ def export(directory: Path, stage: Stage) -> None:
     build_saved_model(specification, learner.network, item_vectors).save(directory / KERAS_FILE)
     batches = samples.sampled(_INDEX_QUERY_EVENTS).in_order(_INDEX_QUERY_EVENTS)
     queries = np.concatenate([learner.answer(batch).query for batch in batches])
-    save_item_index(directory, build_item_index(item_vectors, queries))
+    save_item_index(directory, build_item_index(item_vectors, queries, told=told))
 
 
 def export_searched(directory: Path, stage: Stage) -> None:

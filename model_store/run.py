@@ -40,7 +40,7 @@ class Progress(Protocol):
     """Is told how a run goes on."""
 
     def batch(self, stage: str, epoch: int, most_epochs: int, share_done: float) -> None:
-        """A batch of an epoch was learned; ``share_done`` is of that epoch."""
+        """A batch of an epoch was learned; ``share_done`` is of that epoch. An index is built in one."""
 
     def epoch(self, report: EpochReport) -> None:
         """An epoch ended."""

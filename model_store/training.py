@@ -90,7 +90,7 @@ def train_table(
     comparison = compared(split, course, stage, settings.most_baseline_events)
     stage.encoder.cleaning = cleaning  # the table that it was fitted on is repaired already
     with store.writing(name) as writing:
-        export(writing.directory, stage)
+        export(writing.directory, stage, lambda done, items: progress.batch("item index", 1, 1, done / items))
         if settings.refit and checkpoint.searched.is_dir():
             shutil.copytree(checkpoint.searched, writing.directory / SEARCHED_DIRECTORY)
         comparison = with_companion(writing.directory, split, comparison, refit=settings.refit)
