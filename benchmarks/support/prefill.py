@@ -21,6 +21,7 @@ from foreclick.settings import Settings
 from model_store.artifacts import ModelStore
 from model_store.recompute import states_of_windows
 from model_store.serving import load_served_model
+from model_store.stored_states import packed_states
 from model_store.windows import kept_after_overflow, pack_row
 from producers.events import Event
 from streamer.records import SourcePartition
@@ -90,7 +91,7 @@ def fill_redis(settings: Settings, fill: Fill) -> None:
     version = store.resolve(settings.model_name, settings.model_alias)
     model = load_served_model(store, settings.model_name, version)
     windows = [b"".join(map(pack_row, events)) for events in fill.windows()]
-    states = states_of_windows(model, windows).astype("<f4")
+    states = packed_states(states_of_windows(model, windows), bounded=model.state_bounded)
     records = [
         UserState(rows, hidden.tobytes(), model.fingerprint).packed()
         for rows, hidden in zip(windows, states, strict=True)
