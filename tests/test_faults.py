@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 
 def plan(name: str, kinds: tuple[str, ...], sabotage: str = "") -> Plan:
-    return Plan(name, 1, 10.0, RATE, itertools.cycle(kinds), len(kinds), sabotage, compared=not sabotage)
+    order = itertools.cycle(kinds)
+    return Plan(name, 1, math.inf, RATE, order, len(kinds), sabotage, compared=not sabotage)
 
 
 def test_nothing_is_lost_and_nothing_differs_whatever_breaks(servers: Servers, tmp_path: Path) -> None:

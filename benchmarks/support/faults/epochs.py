@@ -31,6 +31,7 @@ def recreate_events_topic(stage: Stage, say: Say) -> Injected:
         lambda: topic not in admin.list_topics(timeout=10).topics, PATIENCE_S, f"{topic} is still there"
     )
     create_topics(stage.settings)
+    stage.growths.clear()
     after = _topic_id(admin, topic)
     directory = stage.directory / "second"
     directory.mkdir()

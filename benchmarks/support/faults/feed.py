@@ -37,6 +37,7 @@ class Feed:
 
     def __init__(self, settings: Settings, log: Path, rate: float, directory: Path) -> None:
         self.resumed = 0
+        self._settings = settings
         self._checkpoint = directory / "checkpoint.json"
         self._words_file = directory / "feed.log"
         self._environment = worker_environment(settings, os.environ)
@@ -71,6 +72,17 @@ class Feed:
         self._start()
         self.resumed += 1
         return code
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Send nothing within the block: all that was sent before is acknowledged, as the checkpoint says."""
+        self.finish()
+        try:
+            yield
+        finally:
+            self._malformed = _Malformed(self._settings)
+            self._start()
+            self._malformed.start()
 
     def check(self) -> None:
         """Raise RuntimeError when the producer has ended by itself: nothing can recover without it."""

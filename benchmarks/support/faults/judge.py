@@ -114,7 +114,7 @@ def _as_expected(prediction: SeenPrediction, other: SeenPrediction | None) -> bo
 
 
 def _out_of_order(predictions: Iterable[SeenPrediction]) -> int:
-    """Count predictions that come behind a later one of the same user; each partition stands in order."""
+    """Count predictions that come behind a later one of the same user; they stand in order of their time."""
     seen: set[str] = set()
     newest: dict[tuple[int, str], int] = {}
     wrong = 0

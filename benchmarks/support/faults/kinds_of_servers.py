@@ -117,10 +117,11 @@ def redis_cut(stage: Stage) -> str:
 
 
 def disk_full(stage: Stage) -> str:
-    """Let no file of Kafka's grow beyond the largest of its log, as on a full disk; then start it again."""
+    """Let no file of Kafka's grow beyond the round's largest, as on a full disk; then start it again."""
     server = stage.servers.broker
+    written = f"logs/{stage.settings.predictions_topic}-*/*.log"
     # The limit is the kernel's own: the write fails, and Kafka gives its only log directory up.
-    largest = max(path.stat().st_size for path in server.directory.glob("logs/*/*.log"))
+    largest = max(path.stat().st_size for path in server.directory.glob(written))
     resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
     try:
         wait_until(lambda: not server.running, _EFFECT_TIMEOUT_S, "Kafka writes on")

@@ -6,7 +6,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Self, cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
@@ -16,6 +16,7 @@ from foreclick.settings import Settings
 
 _RECORDS_PER_POLL: Final = 2_000
 _POLL_S: Final = 0.05
+_METADATA_MAX_AGE_MS: Final = 1_000  # partitions may be added
 _BACKOFF: Final = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 500}
 _ID_STARTS: Final = len(b'{"prediction_id":"')
 _NOT_YET: Final = float("inf")
@@ -40,14 +41,13 @@ class Observer:
                 "enable.auto.commit": False,
                 "error_cb": lambda _error: None,  # a lost broker comes back; librdkafka sees to it
                 "log_level": 1,
+                "topic.metadata.refresh.interval.ms": _METADATA_MAX_AGE_MS,
                 **_BACKOFF,
             }
         )
-        self._partitions = [
-            TopicPartition(topic, number, OFFSET_BEGINNING)
-            for topic in (settings.predictions_topic, settings.dead_letters_topic)
-            for number in range(settings.partitions)
-        ]
+        self._topics = (settings.predictions_topic, settings.dead_letters_topic)
+        self._partitions = self._places(range(settings.partitions))
+        self._wanted = settings.partitions
         self._thread = threading.Thread(target=self._read, name="observer", daemon=True)
 
     def __enter__(self) -> Self:
@@ -59,6 +59,10 @@ class Observer:
         self._stopped.set()
         self._thread.join()
         self._consumer.close()
+
+    def read_also(self, partitions: int) -> None:
+        """Read the partitions that were added, too: both topics have ``partitions`` now."""
+        self._wanted = partitions
 
     def first_after(self, ends: Mapping[int, int]) -> dict[int, float]:
         """Return, by partition, when its first new prediction at or behind an offset came; infinity if none.
@@ -73,8 +77,23 @@ class Observer:
         place = bisect_left(arrivals, (end, 0.0))
         return arrivals[place][1] if place < len(arrivals) else _NOT_YET
 
+    def _places(self, partitions: Iterable[int]) -> list[TopicPartition]:
+        return [
+            TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions for topic in self._topics
+        ]
+
+    def _assign_added(self) -> None:
+        known = len(self._partitions) // len(self._topics)
+        if known < self._wanted:
+            reached = self._consumer.position(self._partitions)
+            for place in reached:
+                place.offset = max(place.offset, OFFSET_BEGINNING)  # nothing was read there yet
+            self._partitions = [*reached, *self._places(range(known, self._wanted))]
+            self._consumer.assign(self._partitions)
+
     def _read(self) -> None:
         while not self._stopped.is_set():
+            self._assign_added()
             messages = self._consumer.consume(_RECORDS_PER_POLL, _POLL_S)
             now_s = time.monotonic()
             for message in messages:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from math import isinf
 from pathlib import Path
 from typing import Final
 
@@ -13,22 +14,24 @@ from benchmarks.support.faults.epochs import recreate_events_topic
 from benchmarks.support.faults.judge import Verdict, judge
 from benchmarks.support.faults.schedule import RECREATED, Injected, Say, inject
 from benchmarks.support.faults.servers import Servers
+from benchmarks.support.faults.settling import as_if_always_there
 from benchmarks.support.faults.shop import shop_events, write_log, write_models
 from benchmarks.support.faults.stage import WORKERS, Stage, round_settings, set_stage
 from benchmarks.support.faults.undisturbed import Run, read_run, run_undisturbed, wait_until_written
 from foreclick.checking.window_rule import WindowRule
+from foreclick.settings import Settings
 
 _LONGEST_PAUSE_S: Final = 1.0
-_SPARE: Final = 4  # a log that is longer than the round, however long its last fault takes
-_LEAST_LOG_S: Final = 60.0
-_FAULT_S: Final = 10.0
+_LEAST_LOG_S: Final = 240.0
+_SPARE_S: Final = 300.0  # the log is longer than the round, however long its last fault takes
+_FAULT_S: Final = 40.0  # what no fault takes on average, on a busy machine
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a round is run: for about ``seconds``, at ``rate`` events/s, with faults in the order of ``kinds``.
+    """How a round is run: at ``rate`` events/s, with ``most`` faults in the order of ``kinds``.
 
-    ``most`` bounds the faults, and then the time does not; `RECREATED` ends the round wherever it stands.
+    It begins no fault behind ``seconds``, if these are finite; `RECREATED` ends the round wherever it stands.
     Not ``compared``, there is no undisturbed run, and nothing is said of what would differ from it.
     """
 
@@ -37,14 +40,15 @@ class Plan:
     seconds: float
     rate: float
     kinds: Iterator[str]
-    most: int | None = None
+    most: int
     sabotage: str = ""
     compared: bool = True
 
     @property
-    def expected_s(self) -> float:
-        """Return how long the faults may take on a machine that has nothing else to do."""
-        return max(self.seconds, _LEAST_LOG_S, _FAULT_S * (self.most or 0))
+    def log_s(self) -> float:
+        """Return how many seconds the log must last at the round's rate."""
+        longest_s = _FAULT_S * self.most if isinf(self.seconds) else self.seconds + _SPARE_S
+        return max(_LEAST_LOG_S, longest_s)
 
 
 def run_round(plan: Plan, servers: Servers, directory: Path, say: Say) -> tuple[Verdict, list[Injected]]:
@@ -52,9 +56,9 @@ def run_round(plan: Plan, servers: Servers, directory: Path, say: Say) -> tuple[
     place = directory / plan.name
     place.mkdir()
     versions = write_models(place / "models", plan.seed)
-    lines = write_log(place / "shop.jsonl", plan.seed, int(_SPARE * plan.rate * plan.expected_s))
+    lines = write_log(place / "shop.jsonl", plan.seed, int(plan.rate * plan.log_s))
     settings = round_settings(servers, place / "models", plan.name)
-    runs: list[tuple[Run, int]] = []
+    runs: list[tuple[Run, int, Settings]] = []
     with set_stage(
         servers, settings, versions, place / "shop.jsonl", plan.rate, place, plan.seed, plan.sabotage
     ) as stage:
@@ -64,14 +68,15 @@ def run_round(plan: Plan, servers: Servers, directory: Path, say: Say) -> tuple[
             injected.append(recreate_events_topic(stage, say))
             runs.append(_finished(stage, say))
     verdict = Verdict()
-    for number, (run, sent) in enumerate(runs):
+    for number, (run, sent, own) in enumerate(runs):
         undisturbed = [
-            run_undisturbed(run.events, settings, version, servers, place, number)
+            run_undisturbed(run.events, own, version, servers, place, number)
             for version in (_versions(run) if plan.compared else ())
         ]
         rule = WindowRule(settings.window_size, settings.allowed_lateness_ms)
         verdict += judge(run, undisturbed, rule, islice(shop_events(plan.seed, lines), sent))
     say(f"{plan.name}: {verdict}")
+    servers.delete_topics(plan.name)
     return verdict, injected
 
 
@@ -92,14 +97,18 @@ def _faults(plan: Plan, stage: Stage, say: Say) -> tuple[list[Injected], bool]:
             fault = inject(kind, stage, say)
             injected += [fault] if fault is not None else []
             time.sleep(stage.random.uniform(0, _LONGEST_PAUSE_S))
-        if time.monotonic() > ends_s and plan.most is None:
+        if time.monotonic() > ends_s:
             break
     return injected, recreate
 
 
-def _finished(stage: Stage, say: Say) -> tuple[Run, int]:
-    """Let the producer end and the workers come to the end; return the run, and how many lines were sent."""
+def _finished(stage: Stage, say: Say) -> tuple[Run, int, Settings]:
+    """Let the producer end and the workers come to the end.
+
+    Return the run, how many lines were sent, and the settings as they are by then.
+    """
     sent = stage.feed.finish()
     say(f"{sent:,} lines were sent; waiting until all records are done")
     wait_until_written(stage.settings, stage.servers, stage.workers[:WORKERS])
-    return read_run(stage.settings, stage.servers), sent
+    run = read_run(stage.settings, stage.servers)
+    return as_if_always_there(run, stage.growths), sent, stage.settings

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 from benchmarks.support.faults import kinds_of_servers as servers
+from benchmarks.support.faults import kinds_of_topics as topics
 from benchmarks.support.faults import kinds_of_workers as workers
 from benchmarks.support.faults.hooks import POINTS
 from benchmarks.support.faults.stage import NoEffect, Stage
@@ -28,6 +29,7 @@ KINDS: Final[dict[str, Kind]] = {
     "promotion between publish and write": workers.promoted_before_the_write,
     "clock set back": workers.clock_set_back,
     "producer killed": workers.producer_killed,
+    "partitions added": topics.partitions_added,
     "broker killed": servers.broker_killed,
     "disk full under the broker": servers.disk_full,
     "network cut to the broker": servers.broker_cut,

@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Final
 
 import redis
+from confluent_kafka.admin import AdminClient
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from benchmarks.support.faults.proxy import Network, Proxy
 from foreclick.services import KafkaBroker, ValkeyServer, user_cache
+from foreclick.services.kafka import LOG_ALERTS_ONLY
 from foreclick.services.process import LOOPBACK, free_port
 from foreclick.settings_sources import load_settings
 
 _ANSWER_TIMEOUT_S: Final = 2.0
+_ADMIN_TIMEOUT_S: Final = 30.0
 _DATA: Final = "appendonlydir"
 _MANIFEST: Final = "appendonly.aof.manifest"
 
@@ -97,6 +100,17 @@ class Servers:
         cache = load_settings({}, os.environ).cache_directory or user_cache()
         self.broker = ProxiedBroker(directory / "kafka", cache, network, slots)
         self.redis = Redis(directory / "valkey", network, slots)
+
+    def delete_topics(self, prefix: str) -> None:
+        """Delete what a round made, so that the broker has no more to recover at its next start.
+
+        ``prefix`` is the round's; those of its undisturbed runs go on behind a hyphen.
+        """
+        admin = AdminClient({"bootstrap.servers": self.broker.address, "log_level": LOG_ALERTS_ONLY})
+        found = admin.list_topics(timeout=_ADMIN_TIMEOUT_S).topics
+        own = [name for name in found if name.startswith((f"{prefix}.", f"{prefix}-"))]
+        for deleted in admin.delete_topics(own).values():
+            deleted.result()
 
 
 @contextmanager

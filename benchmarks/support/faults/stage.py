@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, cast
 
@@ -17,6 +17,7 @@ from benchmarks.support.faults.feed import Feed
 from benchmarks.support.faults.fleet import Worker, worker_settings
 from benchmarks.support.faults.observer import Observer
 from benchmarks.support.faults.servers import Servers, wait_until
+from benchmarks.support.faults.settling import Grown
 from foreclick.checking.topics import QUIET
 from foreclick.settings import Settings
 from foreclick.topics import create_topics
@@ -37,7 +38,8 @@ class NoEffect(Exception):
 class Stage:
     """What faults work on. ``settings`` see the servers directly; each worker sees them through its proxies.
 
-    ``models`` are the versions to promote in turn, of which ``served`` serves.
+    ``models`` are the versions to promote in turn, of which ``served`` serves. ``growths`` are those of the
+    events topic as it now is.
     """
 
     settings: Settings
@@ -52,6 +54,12 @@ class Stage:
     rate: float
     sabotage: str = ""
     served: int = 0
+    growths: list[Grown] = field(default_factory=list)
+
+    def partition_count(self, topic: str) -> int:
+        """Return how many partitions the broker says that a topic has."""
+        admin = AdminClient({**QUIET, "log_level": "1", "bootstrap.servers": self.settings.kafka})
+        return len(admin.list_topics(topic, timeout=_ADMIN_TIMEOUT_S).topics[topic].partitions)
 
     def ends(self, topic: str = "") -> dict[int, int]:
         """Return the end of each partition of a topic, or of the predictions; waits while Kafka is away."""

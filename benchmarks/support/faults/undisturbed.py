@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from heapq import merge
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +16,7 @@ from benchmarks.support.faults.fleet import Worker
 from benchmarks.support.faults.servers import Servers, wait_until
 from benchmarks.support.faults.states import StoredRun, read_states
 from foreclick.checking.accounts import SOURCE_HEADER, Outputs, read_outputs
-from foreclick.checking.topics import TopicContents, read_topic
+from foreclick.checking.topics import TopicContents, TopicRecord, read_topic
 from foreclick.settings import Settings
 from foreclick.topics import create_topics
 from model_store.artifacts import ModelStore
@@ -36,15 +39,25 @@ def read_run(settings: Settings, servers: Servers) -> Run:
     events = read_topic(settings.kafka, settings.events_topic)
     predictions = read_topic(settings.kafka, settings.predictions_topic)
     letters = read_topic(settings.kafka, settings.dead_letters_topic)
+    published = _in_order_of_time(predictions.records)
     start = f"{events.topic_id}-"
     return Run(
         events,
         read_outputs(
-            [record for record in predictions.records if start.encode() in (record.value or b"")],
+            [record for record in published if start.encode() in (record.value or b"")],
             [record for record in letters.records if (record.header(SOURCE_HEADER) or "").startswith(start)],
         ),
         read_states(servers.redis.client(30.0), settings.redis_prefix, events.topic_id),
     )
+
+
+def _in_order_of_time(records: Iterable[TopicRecord]) -> Iterator[TopicRecord]:
+    """Yield records of all partitions by their time; those of one partition stay in order of offset."""
+    by_partition: defaultdict[int, list[TopicRecord]] = defaultdict(list)
+    for record in records:
+        by_partition[record.position.partition].append(record)
+    in_turn = [by_partition[number] for number in sorted(by_partition)]
+    return merge(*in_turn, key=lambda record: record.timestamp_ms)
 
 
 def run_undisturbed(
