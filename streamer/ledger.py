@@ -35,6 +35,8 @@ TIMEOUT_S: Final = 15.0
 MODEL: Final = "model"
 CUT: Final = "cut"
 _MESSAGES_PER_POLL: Final = 1_000
+_POLL_S: Final = 0.02
+_FETCH_WAIT_MS: Final = 10
 
 
 def states_tag(scope: str, topic_id: str) -> str:
@@ -83,6 +85,8 @@ class Ledger:
             "group.id": group,
             "enable.auto.commit": False,
             "enable.partition.eof": True,
+            # The end of a partition is told only when a fetch there has waited this long.
+            "fetch.wait.max.ms": _FETCH_WAIT_MS,
         }
         self._producer_settings = {**client, "enable.idempotence": True, "linger.ms": 0}
         self._consumer: Consumer | None = None
@@ -197,7 +201,7 @@ class Ledger:
         )
         unread, heard_s = set(partitions), time.monotonic()
         while unread:
-            for message in consumer.consume(_MESSAGES_PER_POLL, 0.1):
+            for message in consumer.consume(_MESSAGES_PER_POLL, _POLL_S):
                 heard_s = time.monotonic()
                 partition, error = message.partition() or 0, message.error()
                 if error is not None and error.code() == KafkaError._PARTITION_EOF:
