@@ -21,7 +21,7 @@ from streamer.consumer_settings import consumer_settings
 from streamer.errors import AGAIN, StreamerError
 from streamer.exits import end_within, exit_code, tell_why
 from streamer.keeper import KafkaKeeper
-from streamer.ledger import committed_tag
+from streamer.ledger_reading import committed_tag
 from streamer.pipeline import Pipeline
 from streamer.profile import Profile
 from streamer.publishing import KafkaPublisher
@@ -64,6 +64,7 @@ class StreamerApp(faust.App):
         ask = asks_for_topic_id(config.kafka, config.kafka_security, config.events_topic)
         self._topic_watch = TopicWatch(config.events_topic, events_topic_id, ask)
         self.commit_tag = committed_tag(config.redis_prefix, events_topic_id)
+        self._keeper = KafkaKeeper(config, _now_ms)
         self._model = model
         self._listener = listener
         super().__init__(
@@ -120,7 +121,11 @@ class StreamerApp(faust.App):
         self._pipeline = await self._connect()
         self.add_future(self._pipeline.run())
         status = WorkerStatus(
-            self._pipeline.owned, self._ask_brokers, self._known_end, self.config.stall_limit_ms / 1000
+            self._pipeline.owned,
+            self._ask_brokers,
+            self._known_end,
+            self.config.stall_limit_ms / 1000,
+            lambda: self._keeper.notice,
         )
         self.add_future(status.watchdog.run())
         self.add_future(self._topic_watch.run())
@@ -192,8 +197,7 @@ class StreamerApp(faust.App):
             cluster=config.redis_cluster,
         )
         await self.add_async_context(aclosing(store))
-        keeper = KafkaKeeper(config, _now_ms)
-        self.add_context(closing(keeper))
+        self.add_context(closing(self._keeper))
         room = Room(config.max_batches_in_flight, config.max_events_in_flight)
         times = self.profile.times
         return Pipeline(
@@ -201,7 +205,7 @@ class StreamerApp(faust.App):
             scorer,
             TimedPublisher(publisher, times),
             self._seek,
-            keeper,
+            self._keeper,
             room,
             self.tally,
             self.profile,

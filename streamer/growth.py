@@ -7,7 +7,8 @@ before, whatever the hash is; and users of the old partitions stay, or leave for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 GROWTH: Final = "growth"
 GROWTH_PARTITION: Final = 0
 """The ledger's partition that tells of growth: it is there however few there are."""
+COUNT: Final = "partitions"
 
 
 class Growth(NamedTuple):
@@ -50,6 +52,44 @@ def growth_record(topic_id: str, ends: Sequence[int]) -> tuple[bytes, bytes]:
 def read_growth(value: bytes) -> Growth:
     """Return the growth in the value of a `growth_record`."""
     return Growth(tuple(msgspec.json.decode(value)["ends"]))
+
+
+def count_record(topic_id: str, count: int) -> tuple[bytes, bytes]:
+    """Return the key and value under which the ledger keeps that a worker saw ``count`` partitions."""
+    return f"|{topic_id}|{COUNT}|{count}".encode(), msgspec.json.encode({"count": count})
+
+
+class GrowthRecords(NamedTuple):
+    """What the ledger says of how a topic grew: its growths, and the numbers of partitions that were seen.
+
+    A number is noted only if it had come about by growths that were recorded.
+    """
+
+    growths: tuple[Growth, ...]
+    counts: frozenset[int]
+
+    @classmethod
+    def of(cls, topic_id: str, seen: Mapping[str, bytes]) -> GrowthRecords:
+        """Return what the records in `GROWTH_PARTITION` say of the topic; others are left out."""
+        about, noted = f"|{topic_id}|{GROWTH}|", f"|{topic_id}|{COUNT}|"
+        return cls(
+            tuple(read_growth(value) for key, value in seen.items() if key.startswith(about)),
+            frozenset(int(key.removeprefix(noted)) for key in seen if key.startswith(noted)),
+        )
+
+
+def explained(count: int, noted: Collection[int], growths: Iterable[Growth]) -> bool:
+    """Return whether a topic has ``count`` partitions by growths that were recorded.
+
+    ``noted`` are numbers that it had before; without any, it is taken for rightly made. A growth that was
+    recorded, and then done with another tool, looks like one of ours.
+    """
+    steps = sorted({growth.old_count for growth in growths if growth.old_count < count})
+    at = max(noted, default=min(steps, default=count))
+    if count <= at:
+        return True
+    chain = [*(step for step in steps if step >= at), count]
+    return chain[0] == at and all(after % before == 0 for before, after in pairwise(chain))
 
 
 def ancestors(partition: int, growths: Iterable[Growth]) -> tuple[Ancestor, ...]:

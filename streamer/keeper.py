@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from model_store.serving import ServedModel
 from streamer.config import WorkerConfig
+from streamer.growth_watch import GrowthWatch
 from streamer.history import ModelChange, ScoringPlan
 from streamer.ledger import Ledger
 from streamer.records import SourcePartition
@@ -26,10 +27,17 @@ class KafkaKeeper:
             config.kafka_security,
         )
         self._take_over = TakeOver(self._ledger, config.state_ttl_ms, now_ms)
+        self._growth = GrowthWatch(self._ledger)
         self._shelf = VersionShelf(config.model_store, config.model_name, exact=config.exact_search)
+
+    @property
+    def notice(self) -> str | None:
+        """What is wrong with how the partitions came about; None where nothing is."""
+        return self._growth.notice
 
     async def plan(self, source: SourcePartition, written: int | None, published: int) -> ScoringPlan:
         """See `streamer.history.Keeper.plan`."""
+        await self._growth.look(source)
         return await self._take_over.plan(source, written, published)
 
     async def announce(self, source: SourcePartition, change: ModelChange) -> None:

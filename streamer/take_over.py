@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from streamer.growth import Ancestor
 from streamer.history import HistoryCut, PartitionHistory, ScoringPlan
-from streamer.ledger import Bounds, Ledger
+from streamer.ledger import Ledger
+from streamer.ledger_reading import Bounds
 from streamer.records import SourcePartition
 
 logger = logging.getLogger(__name__)

@@ -34,6 +34,9 @@ class Status(Protocol):
     async def unready(self) -> str | None:
         """Return why no prediction may be expected of this worker now; None when it is ready."""
 
+    def notice(self) -> str | None:
+        """Return what an operator should know, though the worker works; None for nothing."""
+
 
 HOST: Final = "127.0.0.1"
 
@@ -67,7 +70,8 @@ def worker_web(tally: Tally, times: StepTimes, status: Status) -> web.Applicatio
     """Return the application that tells of one worker.
 
     `GET /health` answers 200 while the event loop turns and nothing is about to end the worker, else 503;
-    `GET /ready` 200 while predictions may be expected, else 503; both name the reason. `GET /metrics` is what
+    `GET /ready` 200 while predictions may be expected, else 503; both name the reason, and ready a notice of
+    what is wrong though the worker works. `GET /metrics` is what
     `WorkerCollector` counts, as Prometheus reads it; steps are timed from the first such request on.
     """
     registry = CollectorRegistry()
@@ -81,7 +85,8 @@ def worker_web(tally: Tally, times: StepTimes, status: Status) -> web.Applicatio
     async def ready(_: web.Request) -> web.Response:
         reason = await status.unready()
         owned = sorted(status.lags())
-        said = {"partitions": owned} if reason is None else {"partitions": owned, "reason": reason}
+        told = {"reason": reason, "notice": status.notice()}
+        said = {"partitions": owned} | {name: text for name, text in told.items() if text is not None}
         return web.json_response(said, status=200 if reason is None else 503)
 
     async def metrics(_: web.Request) -> web.Response:

@@ -28,15 +28,22 @@ class WorkerStatus:
     """Looks at one worker's partitions, brokers and Redis.
 
     ``ask_brokers`` gives the read positions of the owned partitions as the brokers have them now; it may
-    raise `BrokerUnavailable`. ``known_end`` gives a partition's end as the newest fetch told it.
+    raise `BrokerUnavailable`. ``known_end`` gives a partition's end as the newest fetch told it. ``notice``
+    tells what an operator should know, though the worker works; None for nothing.
     """
 
     def __init__(
-        self, owned: Ownership, ask_brokers: AskBrokers, known_end: KnownEnd, stall_limit_s: float
+        self,
+        owned: Ownership,
+        ask_brokers: AskBrokers,
+        known_end: KnownEnd,
+        stall_limit_s: float,
+        notice: Callable[[], str | None],
     ) -> None:
         self._owned = owned
         self._ask_brokers = ask_brokers
         self._known_end = known_end
+        self.notice = notice
         # Whoever waits for a server gives up first, and says for which.
         self.watchdog = Watchdog(self.standings, 1.5 * stall_limit_s, silence_limit_s=stall_limit_s)
 

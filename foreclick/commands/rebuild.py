@@ -13,7 +13,8 @@ from foreclick.settings import Settings, confluent_settings
 from foreclick.worker_settings import worker_config
 from streamer.config import WorkerConfig
 from streamer.errors import NoProgress
-from streamer.ledger import Bounds, Ledger
+from streamer.ledger import Ledger
+from streamer.ledger_reading import Bounds
 from streamer.records import SourcePartition
 from streamer.topics import topic_ids
 from streamer.window_store_emptying import StateEmptier

@@ -18,7 +18,8 @@ from confluent_kafka.admin import AdminClient
 from foreclick.settings import Settings
 from streamer.errors import BrokerUnavailable
 from streamer.history import HistoryCut, ModelChange, PartitionHistory
-from streamer.ledger import Bounds, Ledger, committed_tag
+from streamer.ledger import Ledger
+from streamer.ledger_reading import Bounds, committed_tag
 from streamer.records import SourcePartition
 from streamer.take_over import TakeOver
 from streamer.transport_commits import TaggingConsumer
@@ -81,7 +82,7 @@ def test_what_was_announced_is_read_by_the_next_owner_of_the_same_states_only(fr
 
 
 def test_a_ledger_without_brokers_says_so(fresh_topics: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamer.ledger.TIMEOUT_S", 0.5)
+    monkeypatch.setattr("streamer.ledger_reading.TIMEOUT_S", 0.5)
     away = ledger(replace(fresh_topics, kafka="127.0.0.1:1"))
     for call in (
         lambda: away.histories([SOURCE]),

@@ -21,9 +21,13 @@ class Told:
     """A worker's status, as a test wants it."""
 
     def __init__(
-        self, lags: Mapping[int, int | None], trouble: str | None = None, unready: str | None = None
+        self,
+        lags: Mapping[int, int | None],
+        trouble: str | None = None,
+        unready: str | None = None,
+        notice: str | None = None,
     ) -> None:
-        self._lags, self._trouble, self._unready = lags, trouble, unready
+        self._lags, self._trouble, self._unready, self._notice = lags, trouble, unready, notice
 
     def lags(self) -> Mapping[int, int | None]:
         return self._lags
@@ -33,6 +37,9 @@ class Told:
 
     async def unready(self) -> str | None:
         return self._unready
+
+    def notice(self) -> str | None:
+        return self._notice
 
 
 def answers(tally: Tally, status: Status, path: str, times: StepTimes | None = None) -> tuple[int, str]:
@@ -99,6 +106,8 @@ def test_ready_and_health_tell_what_the_worker_knows_of_itself() -> None:
         '{"partitions": [], "reason": "no partition is owned"}',
     )
     assert answers(Tally(), stalled, "/ready")[0] == 503
+    noticed = Told({1: None}, notice="look here")
+    assert answers(Tally(), noticed, "/ready") == (200, '{"partitions": [1], "notice": "look here"}')
     assert answers(Tally(), well, "/health") == (200, '{"alive": true}')
     assert answers(Tally(), waiting, "/health")[0] == 200
     assert answers(Tally(), stalled, "/health") == (
