@@ -81,8 +81,8 @@ class GrowthRecords(NamedTuple):
 def explained(count: int, noted: Collection[int], growths: Iterable[Growth]) -> bool:
     """Return whether a topic has ``count`` partitions by growths that were recorded.
 
-    ``noted`` are numbers that it had before; without any, it is taken for rightly made. A growth that was
-    recorded, and then done with another tool, looks like one of ours.
+    ``noted`` are numbers that it had before; without any, it is taken for rightly made. A growth with another
+    tool right behind a recorded one, before a worker saw that, looks like a part of it.
     """
     steps = sorted({growth.old_count for growth in growths if growth.old_count < count})
     at = max(noted, default=min(steps, default=count))
