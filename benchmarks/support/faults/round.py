@@ -17,7 +17,7 @@ from benchmarks.support.faults.servers import Servers
 from benchmarks.support.faults.settling import as_if_always_there
 from benchmarks.support.faults.shop import shop_events, write_log, write_models
 from benchmarks.support.faults.stage import WORKERS, Stage, round_settings, set_stage
-from benchmarks.support.faults.undisturbed import Run, read_run, run_undisturbed, wait_until_written
+from benchmarks.support.faults.undisturbed import Run, all_undisturbed, read_run, wait_until_written
 from foreclick.checking.window_rule import WindowRule
 from foreclick.settings import Settings
 
@@ -69,10 +69,8 @@ def run_round(plan: Plan, servers: Servers, directory: Path, say: Say) -> tuple[
             runs.append(_finished(stage, say))
     verdict = Verdict()
     for number, (run, sent, own) in enumerate(runs):
-        undisturbed = [
-            run_undisturbed(run.events, own, version, servers, place, number)
-            for version in (_versions(run) if plan.compared else ())
-        ]
+        served = _versions(run) if plan.compared else []
+        undisturbed = all_undisturbed(run.events, own, served, servers, place, number)
         rule = WindowRule(settings.window_size, settings.allowed_lateness_ms)
         verdict += judge(run, undisturbed, rule, islice(shop_events(plan.seed, lines), sent))
     say(f"{plan.name}: {verdict}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from heapq import merge
 from pathlib import Path
@@ -58,6 +59,23 @@ def _in_order_of_time(records: Iterable[TopicRecord]) -> Iterator[TopicRecord]:
         by_partition[record.position.partition].append(record)
     in_turn = [by_partition[number] for number in sorted(by_partition)]
     return merge(*in_turn, key=lambda record: record.timestamp_ms)
+
+
+def all_undisturbed(
+    disturbed: TopicContents,
+    settings: Settings,
+    versions: Sequence[str],
+    servers: Servers,
+    directory: Path,
+    epoch: int,
+) -> list[Run]:
+    """Return a run of ``disturbed`` by each of ``versions``; they go on beside each other."""
+    with ThreadPoolExecutor() as pool:
+        asked = [
+            pool.submit(run_undisturbed, disturbed, settings, version, servers, directory, epoch)
+            for version in versions
+        ]
+        return [one.result() for one in asked]
 
 
 def run_undisturbed(
