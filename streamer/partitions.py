@@ -95,9 +95,13 @@ class Partition:
         if self.closed:
             raise Dropped
 
-    def boundaries(self) -> set[int | None]:
-        """Return the offsets at which Redis may stand: the one confirmed and those still to be written."""
-        return set(self._boundaries)
+    def boundaries(self, next_offset: int) -> set[int | None]:
+        """Return where Redis may stand while the batch that ends before ``next_offset`` is not written.
+
+        That is the offset confirmed and those of the batches before. Not the batch's own: who finds that has
+        lost the partition to another owner, whose states hold the batch's events already.
+        """
+        return set(self._boundaries[: self._boundaries.index(next_offset)])
 
     def confirm(self, reached: int) -> None:
         """Note that Redis stands at ``reached``."""

@@ -173,7 +173,7 @@ class Pipeline:
     async def _read(self, partition: Partition, decoded: DecodedBatch) -> Mapping[bytes, Slot]:
         users = dict.fromkeys(user for user, _, _ in decoded.events)
         slots, missing = partition.memory.claim(users)
-        expected = partition.boundaries()
+        expected = partition.boundaries(decoded.next_offset)
         snapshot = await self._patience.ask(lambda: self._store.read(partition.source, missing))
         if snapshot.offset not in expected:
             raise StaleOwner(partition.written, snapshot.offset)

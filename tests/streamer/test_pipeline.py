@@ -102,6 +102,26 @@ def test_an_owner_whose_partition_moved_on_drops_its_batches_and_reads_on_from_t
     run(scenario)
 
 
+@pytest.mark.parametrize("size", [4, 12])
+def test_an_owner_is_stale_also_where_another_has_written_up_to_the_end_of_its_own_batches(size: int) -> None:
+    async def scenario() -> None:
+        store, topic, log = InMemoryWindowStore(), Topic(), log_of(12)
+        async with Worker(store, topic, log) as stale:
+            async with Worker(store, topic, log) as other:
+                await other.read(12)
+                await other.settle()
+            assert store.offsets[SOURCE] == 12
+            store.states.clear()  # as windows that have moved on: they tell of no repeated event
+            first = list(topic.values)
+            await stale.read(size)
+            await stale.rewound()
+            await stale.settle()
+            assert topic.values == first
+            assert (stale.done, stale.seeks) == ([], [12])
+
+    run(scenario)
+
+
 def test_a_store_that_lost_everything_sends_the_reading_back_to_the_beginning() -> None:
     async def scenario() -> None:
         store, topic, log = InMemoryWindowStore(), Topic(), log_of(12)
