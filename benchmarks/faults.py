@@ -66,6 +66,7 @@ def main() -> None:
             one, faults = run_round(plan, servers, Path(directory), say)
             verdict, number = verdict + one, number + 1
             injected += faults
+            say(f"so far: {json.dumps(_summary(arguments, verdict, injected))}")
     print(json.dumps(_summary(arguments, verdict, injected)))
     sys.exit(0 if verdict.clean else 1)
 
