@@ -44,7 +44,11 @@ class Ledger:
     ) -> None:
         self._topic = ledger_topic
         self._scope = scope
-        client = {"bootstrap.servers": bootstrap, "log_level": LOG_ALERTS_ONLY, **security}
+        client: dict[str, str | int] = {
+            "bootstrap.servers": bootstrap,
+            "log_level": LOG_ALERTS_ONLY,
+            **security,
+        }
         self._reader = LedgerReader(client, ledger_topic, events_topic, group)
         self._producer_settings = {**client, "enable.idempotence": True, "linger.ms": 0}
         self._producer: Producer | None = None

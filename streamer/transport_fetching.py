@@ -52,6 +52,12 @@ class LeanConsumer(Consumer):
             if not self.app.should_stop:
                 raise
 
+    async def verify_all_partitions_active(self) -> None:
+        """Leave this to `streamer.watchdog`.
+
+        Faust's own look ends the worker where it meets a partition whose beginning is just being asked for.
+        """
+
 
 def _keep_records_as_read(consumer: aiokafka.AIOKafkaConsumer) -> None:
     """Make ``consumer`` hand out the records of its C reader, which have all that a `SourceRecord` has."""
