@@ -44,6 +44,7 @@ from streamer.worker_status import ReadPosition, WorkerStatus
 logger = logging.getLogger(__name__)
 
 STOP_GRACE_S = 10.0
+CRASH_GRACE_S = 3.0
 STREAM_BUFFER_BATCHES = 4_096
 
 
@@ -136,7 +137,9 @@ class StreamerApp(faust.App):
         """Fetch no more, and finish what is in flight as far as the time allows."""
         if self.crash_reason is not None:
             self.tell_why(self.crash_reason)
-        end_within(self._drain_timeout_s + STOP_GRACE_S, exit_code(self.crash_reason) or AGAIN)
+        # Behind a crash nothing is drained: the sooner the next worker starts, the better.
+        grace_s = self._drain_timeout_s + STOP_GRACE_S if self.crash_reason is None else CRASH_GRACE_S
+        end_within(grace_s, exit_code(self.crash_reason) or AGAIN)
         await super().on_stop()
         if self._pipeline is not None and self.crash_reason is None:
             await self._pipeline.drain(self._drain_timeout_s)
