@@ -53,15 +53,15 @@ class Ledger:
         self._producer_settings = {**client, "enable.idempotence": True, "linger.ms": 0}
         self._producer: Producer | None = None
         self._lock = asyncio.Lock()
+        self._asked_for: set[int] = set()
 
     async def histories(self, sources: Iterable[SourcePartition]) -> dict[int, PartitionHistory]:
         """Return the history of each partition, with all that was acknowledged before the call."""
         wanted = {source.partition: source for source in sources}
-        async with self._lock:
-            await asyncio.to_thread(self._reader.read, sorted({GROWTH_PARTITION, *wanted}))
-            came_from = {one.partition for source in wanted.values() for one in self._ancestors(source)}
-            if came_from - wanted.keys():
-                await asyncio.to_thread(self._reader.read, sorted(came_from - wanted.keys()))
+        await self._read_on({GROWTH_PARTITION, *wanted})
+        came_from = {one.partition for source in wanted.values() for one in self._ancestors(source)}
+        if came_from - wanted.keys():
+            await self._read_on(came_from - wanted.keys())
         return {number: self._history(source) for number, source in wanted.items()}
 
     async def bounds(self, sources: Iterable[SourcePartition]) -> dict[int, Bounds]:
@@ -92,6 +92,19 @@ class Ledger:
     def close(self) -> None:
         """Give the connections back."""
         self._reader.close()
+
+    async def _read_on(self, partitions: set[int]) -> None:
+        """Read on in ``partitions``, together with those that others ask for meanwhile."""
+        self._asked_for |= partitions
+        async with self._lock:
+            if not partitions & self._asked_for:
+                return  # one who waited before has read them, and began behind this call
+            together, self._asked_for, done = self._asked_for, set(), False
+            try:
+                await asyncio.to_thread(self._reader.read, sorted(together))
+                done = True
+            finally:
+                self._asked_for |= set() if done else together
 
     async def _append(self, source: SourcePartition, kind: str, offset: int, value: dict[str, Any]) -> None:
         key = f"{self._scope}|{source.topic_id}|{kind}|{offset}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from foreclick.settings import Settings
 from streamer.errors import BrokerUnavailable
 from streamer.history import HistoryCut, ModelChange, PartitionHistory
 from streamer.ledger import Ledger
-from streamer.ledger_reading import Bounds, committed_tag
+from streamer.ledger_reading import Bounds, LedgerReader, committed_tag
 from streamer.records import SourcePartition
 from streamer.take_over import TakeOver
 from streamer.transport_commits import TaggingConsumer
@@ -77,6 +77,41 @@ def test_what_was_announced_is_read_by_the_next_owner_of_the_same_states_only(fr
         assert await another_scope.histories([SOURCE]) == {1: PartitionHistory()}
         for one in (first, second, another_scope):
             one.close()
+
+    asyncio.run(scenario())
+
+
+def test_those_who_ask_together_are_answered_by_few_reads_that_began_behind_their_calls(
+    fresh_topics: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[Sequence[int]] = []
+    read = LedgerReader.read
+
+    def counted(reader: LedgerReader, partitions: Sequence[int]) -> None:
+        reads.append(partitions)
+        if len(reads) == 2:
+            raise BrokerUnavailable("not yet")
+        read(reader, partitions)
+
+    monkeypatch.setattr(LedgerReader, "read", counted)
+    sources = [replace(SOURCE, partition=number) for number in range(3)]
+
+    async def history(own: Ledger, source: SourcePartition) -> PartitionHistory:
+        return (await own.histories([source]))[source.partition]
+
+    async def scenario() -> None:
+        own, other = ledger(fresh_topics), ledger(fresh_topics)
+        for turn in range(3):
+            change = ModelChange(turn, f"v{turn}")
+            for source in sources:
+                await other.announce(source, change)
+            answers = await asyncio.gather(*(history(own, one) for one in sources), return_exceptions=True)
+            told = [one for one in answers if isinstance(one, PartitionHistory)]
+            assert len(told) == (2 if turn == 0 else 3)  # one of two read for both, and was told
+            assert all(one.changes[-1] == change for one in told)
+        assert len(reads) <= 2 * 3 + 1  # the one that failed was done again
+        own.close()
+        other.close()
 
     asyncio.run(scenario())
 
