@@ -14,6 +14,7 @@ from rich.table import Table
 
 from foreclick.errors import EvaluationError
 from foreclick.evaluation_view import HTML_FILE, write_report
+from foreclick.measure_text import measure_text
 from foreclick.progress import shown_progress
 from foreclick.quiet import importing_tensorflow
 from producers.readers import LineCount, ReadEvent
@@ -139,15 +140,11 @@ def summary(report: EvaluationReport) -> Table:
         actions, items = each.next_action, each.next_items
         table.add_row(
             name,
-            _shown(getattr(actions, "macro_f1", None)),
-            _shown(getattr(actions, "accuracy", None)),
-            _shown(getattr(actions, "log_loss", None)),
-            _shown(getattr(each.purchase_next, "pr_auc", None)),
-            _shown(getattr(each.purchase_in_session, "pr_auc", None)),
-            _shown(items.recall["20"] if items is not None and items.recall else None),
+            measure_text(getattr(actions, "macro_f1", None)),
+            measure_text(getattr(actions, "accuracy", None)),
+            measure_text(getattr(actions, "log_loss", None)),
+            measure_text(getattr(each.purchase_next, "pr_auc", None)),
+            measure_text(getattr(each.purchase_in_session, "pr_auc", None)),
+            measure_text(items.recall["20"] if items is not None and items.recall else None),
         )
     return table
-
-
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from foreclick.measure_text import measure_text
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -172,7 +174,7 @@ def _table(heading: str, text: str, predictors: Mapping[str, PredictorReport], c
     rows = []
     for name, row in values.items():
         cells = "".join(
-            f"<td{' class=best' if value is not None and value == best[place] else ''}>{_shown(value)}"
+            f"<td{' class=best' if value is not None and value == best[place] else ''}>{measure_text(value)}"
             f"{_interval(predictors[name], columns[place].interval)}</td>"
             for place, value in enumerate(row)
         )
@@ -217,12 +219,6 @@ def _best(column: _Column, values: list[float | None]) -> float | None:
     if not known or column.more_is_better is None:
         return None
     return max(known) if column.more_is_better else min(known)
-
-
-def _shown(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
 
 
 def _gain(value: float | None, against: float | None) -> str:

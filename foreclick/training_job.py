@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from foreclick.errors import ForeclickError
+from foreclick.measure_text import measure_text
 from foreclick.progress import Update, shown_progress
 from foreclick.quiet import importing_tensorflow
 from producers.readers import LineCount, ReadEvent
@@ -171,15 +172,11 @@ def comparison_table(scores: Mapping[str, Scores]) -> Table:
     for name, measured in scores.items():
         table.add_row(
             name,
-            _shown(measured.next_action_accuracy),
-            _shown(measured.next_action_log_loss),
-            _shown(measured.next_item_recall_at_20),
+            measure_text(measured.next_action_accuracy),
+            measure_text(measured.next_action_log_loss),
+            measure_text(measured.next_item_recall_at_20),
         )
     return table
-
-
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
 
 
 def _ignore(_done: float, _note: str) -> None:
