@@ -21,7 +21,7 @@ class Losses(NamedTuple):
 
     @property
     def total(self) -> float:
-        """What training minimises."""
+        """The plain sum, which the search goes by. Training weighs the action: see `Learner`."""
         return self.item + self.action + self.hazard
 
 
