@@ -7,7 +7,7 @@ are averaged (Genest and Zidek 1986, "Combining Probability Distributions", sec.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ COMPANION_FILE: Final = "companion.npz"
 _LEAST_PROBABILITY: Final = np.float32(1e-7)
 
 Floats = npt.NDArray[np.float32]
+Known = npt.NDArray[np.floating[Any]]  # what `read_by` says, single precision where there is much of it
 
 
 def read_by(inputs: Inputs) -> Floats:

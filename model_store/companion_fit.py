@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from model_store.companion import Companion, Perceptron
+from model_store.companion import Companion, Known, Perceptron
 from model_store.companion_experts import (
     PENALTIES,
     STRENGTHS,
@@ -24,7 +24,7 @@ from model_store.companion_experts import (
     pooled,
 )
 from model_store.companion_questions import MOST_JUDGED_EVENTS, Question, questions_of, said_by_network
-from model_store.features.table import companion_features
+from model_store.features.table import LONG_LOG_EVENTS, companion_features
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 _FITS: Final = 3
 _FOLDS: Final = 3
-_MOST_EVENTS: Final = 50_000
+_MOST_EVENTS: Final = 400_000
+_MOST_OF_PLAIN: Final = LONG_LOG_EVENTS  # for what more events would not make better
 _LEAST_JUDGED: Final = 500
 _UNJUDGED_SHARE: Final = 2 / 3
 _TENTHS: Final = 10
@@ -86,9 +87,9 @@ def fit_companion(
         return None
     for each in (searched.encoder, encoder):
         each.tell_extra(companion_features(each.features, each.statistics))
-    learned = questions_of(searched, searched.encoder, fitting, _MOST_EVENTS)
+    learned = _learnable(questions_of(searched, searched.encoder, fitting, _MOST_EVENTS))
     judged = questions_of(searched, searched.encoder, validation, MOST_JUDGED_EVENTS)
-    known = questions_of(searched, encoder, whole, _MOST_EVENTS)
+    known = _learnable(questions_of(searched, encoder, whole, _MOST_EVENTS))
     network = said_by_network(searched, fitting, validation)
     recipes = [_recipe(*each) for each in zip(learned, judged, network, known, strict=True)]
     if not any(recipe.share for recipe in recipes):
@@ -98,6 +99,12 @@ def fit_companion(
         published=_companion(recipes, known, encoder, _FITS),
         searched=_companion([of_searched, _NOTHING], learned, searched.encoder, 1),
     )
+
+
+def _learnable(questions: tuple[Question, Question]) -> tuple[Question, Question]:
+    """Return the next actions, and fewer of the purchases in the session, which are seldom."""
+    action, session = questions
+    return action, session.some(_MOST_OF_PLAIN)
 
 
 def _recipe(learned: Question, judged: Question, network: Floats, known: Question) -> Recipe:
@@ -124,7 +131,8 @@ def _fitted(recipe: Recipe, known: Question, fits: int) -> Perceptron:
         return _saying_nothing(known.known.shape[1], 1 if known.classes == 2 else known.classes)
     scale = Scale.of(known.known)
     values = scale.values(known.known)
-    linear = linear_fit(values, known.truth, known.classes, recipe.penalty)
+    some = known.some(_MOST_OF_PLAIN)
+    linear = linear_fit(scale.values(some.known), some.truth, known.classes, recipe.penalty)
     perceptron = perceptron_fit(values, known.truth, known.classes, recipe.strength, fits)
     return pooled(scale, linear, perceptron, recipe.perceptron_share / recipe.share)
 
@@ -138,7 +146,8 @@ def chosen(folds: list[tuple[Question, Question]], network: Floats | None) -> Re
     for learned, judged in folds:
         scale = Scale.of(learned.known)
         values, asked = scale.values(learned.known), scale.values(judged.known)
-        fits = linear_fits(values, learned.truth, learned.classes)
+        some = learned.some(_MOST_OF_PLAIN)
+        fits = linear_fits(scale.values(some.known), some.truth, learned.classes)
         linear.append([fit(asked) for fit in fits])
         models = [
             perceptron_fit(values, learned.truth, learned.classes, strength, 1) for strength in STRENGTHS
@@ -188,7 +197,7 @@ def _by_users(question: Question) -> Iterator[tuple[Question, Question]]:
             yield learned, judged
 
 
-def _logits(model: Perceptron, values: Floats) -> Floats:
+def _logits(model: Perceptron, values: Known) -> Floats:
     """Return the logits [E, classes] of a perceptron alone."""
     hidden: Floats = np.maximum(values @ model.hidden_kernel + model.hidden_bias, 0)
     return _two_sided(hidden @ model.kernel + model.bias)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from model_store.companion import read_by
+from model_store.companion import Known, read_by
 from model_store.evaluating.served import served_steps
 from model_store.evaluating.truth import truth_of
 from model_store.lookback import lookback_at
@@ -33,7 +33,7 @@ Ints = npt.NDArray[np.int64]
 class Question(NamedTuple):
     """What was known [E, R] and what came true [E], one of ``classes``, of the users [E]."""
 
-    known: Floats
+    known: Known
     truth: Ints
     user: Ints
     classes: int
@@ -41,6 +41,13 @@ class Question(NamedTuple):
     def where(self, kept: npt.NDArray[np.bool_]) -> Question:
         """Return the events in ``kept`` [E]."""
         return self._replace(known=self.known[kept], truth=self.truth[kept], user=self.user[kept])
+
+    def some(self, most_events: int) -> Question:
+        """Return the events of every n-th user, about ``most_events`` if there are more."""
+        every = -(-len(self.truth) // most_events)
+        if every <= 1:
+            return self
+        return self.where(np.unique(self.user, return_inverse=True)[1] % every == 0)
 
     def answerable(self) -> bool:
         """Tell whether two of the classes came often enough to tell them apart."""
@@ -61,17 +68,17 @@ def questions_of(
     )
 
 
-def known_behind(encoder: Encoder, part: Part, window_size: int) -> Floats:
+def known_behind(encoder: Encoder, part: Part, window_size: int) -> npt.NDArray[np.float32]:
     """Return what is known behind each event of the part, from windows of ``window_size`` events."""
     rows, here = part.table.rows, np.arange(len(part.table))
     begins = np.maximum.accumulate(np.where(part.table.starts_user(), here, 0)) if len(here) else here
     place = _held(here - begins, window_size)
     width = encoder.numeric_features + encoder.extra_features + len(EVENT_TYPES)
-    found: list[Floats] = [np.empty((0, width))]
+    found = [np.empty((0, width), np.float32)]
     for start in range(0, len(rows), _ENCODED_AT_ONCE):
         some = here[start : start + _ENCODED_AT_ONCE]
         inputs = encoder.encode(rows[some], lookback_at(rows, some, place[some], encoder.lookback_events))
-        types = np.eye(len(EVENT_TYPES))[inputs.event_type]
+        types = np.eye(len(EVENT_TYPES), dtype=np.float32)[inputs.event_type]
         found.append(np.concatenate([read_by(inputs), types], axis=1))
     return np.concatenate(found)
 

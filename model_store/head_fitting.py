@@ -9,7 +9,7 @@ Data", ch. 3), each with a ridge penalty on the kernel and none on the bias.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +41,7 @@ class Affine(NamedTuple):
     kernel: Floats
     bias: Floats
 
-    def __call__(self, known: Floats) -> Floats:
+    def __call__(self, known: npt.NDArray[np.floating[Any]]) -> Floats:
         """Return the logits [E, outputs] of ``known`` [E, numbers read]."""
         logits: Floats = known @ self.kernel + self.bias
         return logits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model_store.features import functions
+from model_store.features import functions, memory
 from model_store.features.functions import Out
 from model_store.features.seen import Seen
 from model_store.kernels import compiled_bare
@@ -63,3 +63,9 @@ def compute(code: int, seen: Seen, out: Out) -> None:  # noqa: C901 - a line for
         functions.same_category_as_previous(seen, out)
     elif code == 25:
         functions.gap_marks(seen, out)
+    elif code == 26:
+        memory.cart_held(seen, out)
+    elif code == 27:
+        memory.session_gaps(seen, out)
+    elif code == 28:
+        memory.session_looks(seen, out)

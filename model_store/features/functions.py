@@ -21,10 +21,10 @@ from producers.contract import EVENT_TYPES, EventType
 
 Out = npt.NDArray[np.float32]
 
-_CART: Final = EVENT_TYPES.index(EventType.CART)
-_REMOVE: Final = EVENT_TYPES.index(EventType.REMOVE_FROM_CART)
-_PURCHASE: Final = EVENT_TYPES.index(EventType.PURCHASE)
-_VIEW: Final = EVENT_TYPES.index(EventType.VIEW)
+CART: Final = EVENT_TYPES.index(EventType.CART)
+REMOVE: Final = EVENT_TYPES.index(EventType.REMOVE_FROM_CART)
+PURCHASE: Final = EVENT_TYPES.index(EventType.PURCHASE)
+VIEW: Final = EVENT_TYPES.index(EventType.VIEW)
 _SEARCH: Final = EVENT_TYPES.index(EventType.SEARCH)
 
 _THURSDAY: Final = 3  # the Unix epoch's weekday, Monday = 0
@@ -117,8 +117,8 @@ def type_counts(seen: Seen, out: Out) -> None:
 def cart_size(seen: Seen, out: Out) -> None:
     """Logarithm of the carts less the removals and purchases, in the lookback and this event."""
     counts, kind = seen.type_counts, seen.event_type
-    size = counts[_CART] - counts[_REMOVE] - counts[_PURCHASE]
-    size += (kind == _CART) - (kind == _REMOVE) - (kind == _PURCHASE)
+    size = counts[CART] - counts[REMOVE] - counts[PURCHASE]
+    size += (kind == CART) - (kind == REMOVE) - (kind == PURCHASE)
     out[0] = _log_count(max(size, 0))
 
 
@@ -128,7 +128,7 @@ def looks_in_a_row(seen: Seen, out: Out) -> None:
     looks = 0
     for back in range(seen.session_length + 1):
         kind = seen.rows[seen.at - back]["event_type"]
-        if kind not in (_VIEW, _SEARCH):
+        if kind not in (VIEW, _SEARCH):
             break
         looks += 1
     out[0] = _log_count(looks)

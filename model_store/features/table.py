@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from model_store.errors import FormatTooNewError
-from model_store.features import functions
+from model_store.features import functions, memory
 from model_store.features.functions import Out
 from model_store.features.groups import COMPANION_GROUPS, checked_groups
 from model_store.features.seen import Seen
@@ -21,6 +21,7 @@ from producers.contract import EVENT_TYPES, EventType
 
 # From fewer events a network learns these by heart: on 999 of them the next action's loss grew.
 LARGE_LOG_EVENTS: Final = 5_000
+LONG_LOG_EVENTS: Final = 50_000  # from here on a companion reads how the session went, and is wider
 
 
 def _always(_: EncoderStatistics) -> bool:
@@ -41,6 +42,10 @@ def _with_types(known: EncoderStatistics) -> bool:
 
 def _with_carts(known: EncoderStatistics) -> bool:
     return EVENT_TYPES.index(EventType.CART) in known.event_types
+
+
+def _long(known: EncoderStatistics) -> bool:
+    return known.events > LONG_LOG_EVENTS
 
 
 def _types(known: EncoderStatistics) -> int:
@@ -171,6 +176,26 @@ FEATURES: Final = (
         usable=_timed,
         width=lambda _: functions.GAP_MARKS,
         least_events=LARGE_LOG_EVENTS,
+    ),
+    Feature(
+        memory.cart_held,
+        "recent",
+        reads=LOOKBACK_EVENTS,
+        usable=lambda known: _long(known) and _with_carts(known),
+    ),
+    Feature(
+        memory.session_gaps,
+        "recent",
+        reads=LOOKBACK_EVENTS,
+        usable=lambda known: _long(known) and known.timed,
+        width=lambda _: memory.SESSION_GAPS,
+    ),
+    Feature(
+        memory.session_looks,
+        "recent",
+        reads=LOOKBACK_EVENTS,
+        usable=lambda known: _long(known) and _with_types(known),
+        width=lambda _: memory.SESSION_LOOKS,
     ),
 )
 _BY_NAME: Final = {feature.name: feature for feature in FEATURES}

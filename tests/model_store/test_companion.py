@@ -190,3 +190,32 @@ def test_the_published_arrays_read_raw_numbers(classes: int, outputs: int) -> No
     types = np.zeros(200, np.int32)
     padded = Perceptron(*(np.pad(whole[0], ((0, 6), (0, 0))), np.pad(whole[1], ((0, 6), (0, 0))), *whole[2:]))
     assert padded(known.astype(np.float32), types) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_a_long_log_teaches_one_wide_perceptron() -> None:
+    """The truth is a coin's whose bias is the product of two numbers; nobody can say more than it."""
+    random = np.random.default_rng(5)
+    known = random.normal(size=(60_000, 3)).astype(np.float32)
+    true_logit = 2 * known[:, 0].astype(float) * known[:, 1]
+    bias = 1 / (1 + np.exp(-true_logit))
+    truth = (random.random(60_000) < bias).astype(np.int64)
+    bent = perceptron_fit(known, truth, 2, 0.3, 3)
+    assert bent.hidden_kernel.shape == (3, 72)
+    logit = (np.maximum(known @ bent.hidden_kernel + bent.hidden_bias, 0) @ bent.kernel + bent.bias)[:, 0]
+    cross_entropy = np.mean(np.logaddexp(0, logit) - bias * logit)
+    entropy = np.mean(np.logaddexp(0, true_logit) - bias * true_logit)
+    assert cross_entropy < 1.01 * entropy
+    few = perceptron_fit(known[:500], truth[:500], 2, 0.3, 2)
+    assert few.hidden_kernel.shape == (3, 48)
+
+
+def test_some_of_a_question_are_whole_users() -> None:
+    user = np.repeat(np.arange(0, 300, 3), 7)
+    question = Question(np.arange(1_400.0).reshape(700, 2), np.arange(700) % 3, user, 3)
+    assert question.some(700) is question
+    some = question.some(200)
+    assert 150 <= len(some.truth) <= 200
+    chosen_users = set(some.user.tolist())
+    kept = np.array([one in chosen_users for one in user.tolist()])
+    np.testing.assert_array_equal(some.known, question.known[kept])
+    np.testing.assert_array_equal(some.truth, question.truth[kept])

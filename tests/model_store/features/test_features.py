@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import msgspec
 import numpy as np
@@ -39,7 +39,7 @@ STATISTICS = EncoderStatistics(
     event_types=(0, 1, 4),
     devices=(fingerprint("phone", 8), fingerprint("tablet", 8)),
     sources=(fingerprint("advert", 8),),
-    events=10_000,
+    events=100_000,
     categories=2,
 )
 ENCODER = Encoder(
@@ -110,12 +110,42 @@ def plain_features(window: list[Event]) -> dict[str, list[float]]:
             seconds(past[back], past[back + 1]) if len(past) > back + 1 else NEVER for back in (0, 1)
         ],
         "history_position": [math.log2(1 + len(past))],
+        "cart_held": [math.log2(1 + cart_held([event, *past][::-1]))],
+        "session_gaps": faded([gap_bin(*pair) for pair in pairwise([event, *past[:session]])], 6),
+        "session_looks": faded([look(*pair) for pair in pairwise([event, *past[:session]])], 3),
     }
 
 
 def cart_size(events: list[Event]) -> int:
     types = [one.event_type for one in events]
     return max(types.count(EventType.CART) - types.count(EventType.PURCHASE) - types.count(REMOVE), 0)
+
+
+def cart_held(events: list[Event]) -> int:
+    """What is in a cart that held at first just what these events, the oldest first, could not do without."""
+    put_in = {EventType.CART: 1, EventType.PURCHASE: -1, REMOVE: -1}
+    for at_first in range(len(events) + 1):
+        held = [*accumulate((put_in.get(one.event_type, 0) for one in events), initial=at_first)]
+        if min(held) >= 0:
+            return held[-1]
+    raise AssertionError("no more can leave a cart than there are events")
+
+
+def gap_bin(later: Event, earlier: Event) -> int:
+    return sum(later.event_time_ms - earlier.event_time_ms >= 1_000 * end for end in (3, 10, 30, 100, 300))
+
+
+def look(later: Event, earlier: Event) -> int | None:
+    if later.event_type is not EventType.VIEW or earlier.item_id is None:
+        return None
+    if later.item_id == earlier.item_id:
+        return 0
+    return 1 if later.category and later.category == earlier.category else 2
+
+
+def faded(bins: list[int] | list[int | None], count: int) -> list[float]:
+    """How many there are in each of ``count`` bins, the newest first, each 0.85 of the one after it."""
+    return [math.fsum(0.85**back for back, one in enumerate(bins) if one == each) for each in range(count)]
 
 
 def starts(later: Event, earlier: Event) -> bool:
@@ -146,7 +176,7 @@ def circle(share: float) -> list[float]:
 @st.composite
 def windows(draw: st.DrawFn, most: int = 24) -> list[Event]:
     """Events of one user in order of time, often close together and often alike."""
-    gaps = st.sampled_from([0, 1, 999, 60_000, SESSION_GAP_MS, SESSION_GAP_MS + 1, DAY_MS])
+    gaps = st.sampled_from([0, 1, 999, 3_000, 29_999, 60_000, SESSION_GAP_MS, SESSION_GAP_MS + 1, DAY_MS])
     time_ms = MONDAY_MS + draw(st.integers(0, 30 * DAY_MS))
     events = []
     for number in range(draw(st.integers(1, most))):
@@ -238,6 +268,9 @@ def test_features_of_a_companion_stand_beside_those_of_its_network() -> None:
     names = [feature.name for feature in encoder.extra]
     assert not set(names) & set(encoder.places)
     assert {"type_counts", "item_seen", "last_types", "history_position"} <= set(names)
+    assert not {"cart_held", "session_gaps", "session_looks"} & set(names)
+    of_long = {feature.name for feature in companion_features(whole.features[:1], STATISTICS)}
+    assert {"cart_held", "session_gaps", "session_looks"} <= of_long
     assert encoder.lookback_events == LOOKBACK
     window = packed(
         [
