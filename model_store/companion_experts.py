@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
+from threadpoolctl import threadpool_limits
 
 from model_store.companion import Known, Perceptron
 from model_store.features.table import LONG_LOG_EVENTS
@@ -149,7 +150,8 @@ def _layers_of_many(values: Known, truth: Ints, strength: float) -> tuple[Floats
     for rate, share in _LONG_RATES:
         epochs = max(round(share * _LONG_STEPS * batch / len(values)), 1)
         network.set_params(learning_rate_init=rate, max_iter=epochs, n_iter_no_change=epochs + 1)
-        with warnings.catch_warnings():
+        # Threads would only wait for one another: a batch's products take microseconds.
+        with warnings.catch_warnings(), threadpool_limits(limits=1):
             warnings.simplefilter("ignore", ConvergenceWarning)
             network.fit(values, truth)
     return network.coefs_[0], network.intercepts_[0], network.coefs_[1], network.intercepts_[1]
