@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Final, Self, cast
+from typing import Final
 
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
-from foreclick.checking.accounts import SOURCE_HEADER
 from foreclick.checking.predictions import SeenPrediction, read_prediction
+from foreclick.demo.reading_thread import ReadingThread, dead_letter_source
 from foreclick.errors import DemoError
 
 _POLL_S: Final = 0.05
 
 
-class Observer:
+class Observer(ReadingThread):
     """Reads the two output topics in a thread of its own, from their beginning.
 
     `seen_at_ms` maps the id of a source record to the wall time, in Unix milliseconds, at which its
@@ -38,8 +37,7 @@ class Observer:
         self.seen_at_ms: dict[str, float] = {}
         self._on_prediction = on_prediction
         self._failure: str | None = None
-        self._stopped = threading.Event()
-        self._consumer = Consumer(
+        consumer = Consumer(
             {
                 **client_settings,
                 "bootstrap.servers": kafka,
@@ -48,22 +46,12 @@ class Observer:
                 "isolation.level": "read_committed",
             }
         )
-        self._partitions = [
+        partitions = [
             TopicPartition(topic, partition, OFFSET_BEGINNING)
             for topic, count in topics.items()
             for partition in range(count)
         ]
-        self._thread = threading.Thread(target=self._read, name="demo-observer", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._consumer.assign(self._partitions)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-        self._consumer.close()
+        super().__init__(consumer, partitions, "demo-observer")
 
     def __len__(self) -> int:
         """Return how many source records have been seen to end."""
@@ -107,7 +95,7 @@ class Observer:
 
     def _take(self, message: Message) -> None:
         at_ms = time.time() * 1000
-        source = _dead_letter_source(message)
+        source = dead_letter_source(message)
         if source is None:
             try:
                 prediction = read_prediction(message.value())
@@ -116,9 +104,3 @@ class Observer:
             self._on_prediction(prediction, at_ms)
             source = prediction.prediction_id
         self.seen_at_ms.setdefault(source, at_ms)
-
-
-def _dead_letter_source(message: Message) -> str | None:
-    headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
-    source = dict(headers).get(SOURCE_HEADER)
-    return None if source is None else source.decode(errors="replace")

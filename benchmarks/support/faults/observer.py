@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Final, Self, cast
+from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
-from foreclick.checking.accounts import SOURCE_HEADER
+from foreclick.demo.reading_thread import ReadingThread, dead_letter_source
 from foreclick.settings import Settings
 
 _RECORDS_PER_POLL: Final = 2_000
@@ -22,7 +21,7 @@ _ID_STARTS: Final = len(b'{"prediction_id":"')
 _NOT_YET: Final = float("inf")
 
 
-class Observer:
+class Observer(ReadingThread):
     """Reads both topics in a thread of its own, from their beginning. Use it as a context manager.
 
     ``seen`` are the ids of the source records that have ended, ``last_value`` is the newest prediction.
@@ -33,8 +32,9 @@ class Observer:
         self.records = 0
         self.last_value = b""
         self._arrivals: defaultdict[int, list[tuple[int, float]]] = defaultdict(list)
-        self._stopped = threading.Event()
-        self._consumer = Consumer(
+        self._topics = (settings.predictions_topic, settings.dead_letters_topic)
+        self._wanted = settings.partitions
+        consumer = Consumer(
             {
                 "bootstrap.servers": settings.kafka,
                 "group.id": "fault-bench-observer",
@@ -45,20 +45,7 @@ class Observer:
                 **_BACKOFF,
             }
         )
-        self._topics = (settings.predictions_topic, settings.dead_letters_topic)
-        self._partitions = self._places(range(settings.partitions))
-        self._wanted = settings.partitions
-        self._thread = threading.Thread(target=self._read, name="observer", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._consumer.assign(self._partitions)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-        self._consumer.close()
+        super().__init__(consumer, self._places(range(settings.partitions)), "observer")
 
     def read_also(self, partitions: int) -> None:
         """Read the partitions that were added, too: both topics have ``partitions`` now."""
@@ -103,7 +90,7 @@ class Observer:
     def _take(self, message: Message, now_s: float) -> None:
         self.records += 1
         value = message.value() or b""
-        source = _dead_letter_source(message)
+        source = dead_letter_source(message)
         if source is None:
             source = value[_ID_STARTS : value.index(b'"', _ID_STARTS)].decode()
             self.last_value = value
@@ -111,9 +98,3 @@ class Observer:
             self.seen.add(source)
             if value is self.last_value:
                 self._arrivals[message.partition() or 0].append((message.offset() or 0, now_s))
-
-
-def _dead_letter_source(message: Message) -> str | None:
-    headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
-    source = dict(headers).get(SOURCE_HEADER)
-    return None if source is None else source.decode(errors="replace")

@@ -12,10 +12,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
-from typing import Final, Self
+from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
+from foreclick.demo.reading_thread import ReadingThread
 from foreclick.settings import Settings
 from producers.events import Event, EventType, encode_event
 from producers.publisher import CLIENT_DEFAULTS
@@ -67,7 +68,7 @@ def send(kafka: str, topic: str, rate: float) -> dict[str, int]:
     return {"sent": sent, "failed": failed}
 
 
-class Frontier:
+class Frontier(ReadingThread):
     """Which records have their prediction: all below an offset in each partition, and some beyond it.
 
     It reads the predictions topic in a thread of its own; ``repeated`` counts predictions seen before. Its
@@ -78,8 +79,7 @@ class Frontier:
         self.reached = dict.fromkeys(range(settings.partitions), 0)
         self.repeated = 0
         self._beyond: dict[int, set[int]] = {number: set() for number in self.reached}
-        self._stopped = threading.Event()
-        self._consumer = Consumer(
+        consumer = Consumer(
             {
                 "bootstrap.servers": settings.kafka,
                 "group.id": "frontier",
@@ -89,19 +89,9 @@ class Frontier:
                 "reconnect.backoff.max.ms": 500,
             }
         )
-        self._consumer.assign(
-            [TopicPartition(settings.predictions_topic, number, OFFSET_BEGINNING) for number in self.reached]
-        )
-        self._thread = threading.Thread(target=self._read, name="frontier", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-        self._consumer.close()
+        topic = settings.predictions_topic
+        places = [TopicPartition(topic, number, OFFSET_BEGINNING) for number in self.reached]
+        super().__init__(consumer, places, "frontier")
 
     @property
     def count(self) -> int:
