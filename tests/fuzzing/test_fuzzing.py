@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -51,7 +50,6 @@ def test_a_state_that_is_cut_anywhere_is_read_as_a_shorter_one_or_refused(
     assert targets.fuzz_state(record[: max(0, len(record) - cut)]) in ("state", "unreadable")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="libFuzzer is there on Linux, x86-64")
 def test_a_short_run_guided_by_coverage_accounts_for_every_input() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.fuzz", "--inputs", str(INPUTS)],
