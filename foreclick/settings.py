@@ -127,8 +127,8 @@ class Settings(TopicNames):
     max_batch_events: int = _setting(
         2_048, "most events scored at once", unit="events", least=1, most=100_000
     )
-    max_batches_in_flight: int = _setting(
-        12, "batches under way in a worker, behind which it fetches no more", unit="batches", least=1
+    max_fetches_in_flight: int = _setting(
+        3, "fetches under way in a worker, behind which it fetches no more", unit="fetches", least=1
     )
     max_events_in_flight: int = _setting(
         16_384, "events under way in a worker, behind which it fetches no more", unit="events", least=1

@@ -36,7 +36,7 @@ def worker_config(settings: Settings, kafka_security: Mapping[str, str], *, prof
         churn_alert_level=settings.churn_alert_level,
         reload_interval_ms=settings.reload_interval_ms,
         max_batch_events=settings.max_batch_events,
-        max_batches_in_flight=settings.max_batches_in_flight,
+        max_fetches_in_flight=settings.max_fetches_in_flight,
         max_events_in_flight=settings.max_events_in_flight,
         fetch_max_bytes=settings.fetch_max_bytes,
         publish_timeout_ms=settings.publish_timeout_ms,

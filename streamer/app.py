@@ -25,7 +25,7 @@ from streamer.ledger_reading import committed_tag
 from streamer.pipeline import Pipeline
 from streamer.profile import Profile
 from streamer.publishing import KafkaPublisher
-from streamer.records import SourcePartition
+from streamer.records import FetchedBatch, SourcePartition
 from streamer.reload import ModelWatcher
 from streamer.rendering import RenderingSettings
 from streamer.room import Room
@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 STOP_GRACE_S = 10.0
 CRASH_GRACE_S = 3.0
-STREAM_BUFFER_BATCHES = 4_096
+STREAM_BUFFER_FETCHES = 4_096
 
 
 class StreamerApp(faust.App):
@@ -77,7 +77,7 @@ class StreamerApp(faust.App):
             broker_heartbeat_interval=config.heartbeat_ms / 1000,
             broker_commit_interval=1.0,
             # The pipeline bounds what is under way; a full stream would stall partitions one by one.
-            stream_buffer_maxsize=STREAM_BUFFER_BATCHES,
+            stream_buffer_maxsize=STREAM_BUFFER_FETCHES,
             stream_wait_empty=False,
             topic_allow_declare=False,
             topic_disable_leader=True,
@@ -105,6 +105,10 @@ class StreamerApp(faust.App):
     def commit_floor(self, partition: int) -> int:
         """Return the offset of ``partition`` below which nothing may be committed any more."""
         return self._pipeline.owned.commit_floor(partition) if self._pipeline is not None else 0
+
+    def finish(self, batch: FetchedBatch) -> None:
+        """Let the group commit the offset behind ``batch``, which is written."""
+        cast(BatchConsumer, self.consumer).finish(TP(self.config.events_topic, batch.partition), batch)
 
     async def wait_for_room(self) -> None:
         """Return when so little is under way that more may be fetched."""
@@ -201,7 +205,7 @@ class StreamerApp(faust.App):
         )
         await self.add_async_context(aclosing(store))
         self.add_context(closing(self._keeper))
-        room = Room(config.max_batches_in_flight, config.max_events_in_flight)
+        room = Room(config.max_fetches_in_flight, config.max_events_in_flight)
         times = self.profile.times
         return Pipeline(
             TimedWindowStore(store, times),

@@ -36,7 +36,7 @@ class WorkerConfig(TopicNames):
     churn_alert_level: float
     reload_interval_ms: int
     max_batch_events: int
-    max_batches_in_flight: int
+    max_fetches_in_flight: int
     max_events_in_flight: int
     fetch_max_bytes: int
     publish_timeout_ms: int

@@ -12,7 +12,7 @@ from dataclasses import replace
 from streamer.errors import AncestorBehind
 from streamer.growth import Ancestor
 from streamer.records import SourcePartition
-from streamer.window_store import WindowStore
+from streamer.window_store import Question, WindowStore
 
 
 async def ancestors_written(
@@ -44,7 +44,7 @@ async def with_inherited(
         if not absent:
             break
         left_in = replace(source, partition=ancestor.partition)
-        snapshot = await store.read(left_in, [users[at] for at in absent])
+        (snapshot,) = await store.read([Question(left_in, [users[at] for at in absent])])
         if (snapshot.offset or 0) < ancestor.end:
             raise AncestorBehind(ancestor.partition, snapshot.offset, ancestor.end)
         for at, state in zip(absent, snapshot.states, strict=True):

@@ -11,20 +11,16 @@ from streamer.memory import PartitionMemory
 from streamer.records import FetchedBatch, SourcePartition
 
 
-class Dropped(Exception):
-    """The batch's partition was closed: what becomes of the batch is somebody else's to say."""
-
-
 @dataclass
 class Stages:
-    """How far one batch has come. The batch behind it waits for each stage in turn."""
+    """How far the batches of one fetch have come, together. Those behind them wait for each stage in turn."""
 
     queued: asyncio.Event = field(default_factory=asyncio.Event)
     published: asyncio.Event = field(default_factory=asyncio.Event)
     written: asyncio.Event = field(default_factory=asyncio.Event)
 
     def finish(self) -> None:
-        """Let the batch behind go on, whatever became of this one."""
+        """Let the batches behind go on, whatever became of these."""
         self.queued.set()
         self.published.set()
         self.written.set()
@@ -80,20 +76,14 @@ class Partition:
         """Whether nothing is published now: it is held, or what is due only brings the states forward."""
         return self.plan.held or (self.written or 0) < self.plan.silent_until
 
-    def line_up(self, next_offset: int) -> tuple[Stages, Stages]:
-        """Return the stages of the batch before, and those of the caller's batch, now the newest.
+    def line_up(self, next_offset: int, stages: Stages) -> Stages:
+        """Put a batch with ``stages`` behind the newest one, whose stages are returned.
 
         Redis may come to stand at ``next_offset``, behind the batch.
         """
         self._boundaries.append(next_offset)
-        before, self._newest = self._newest, Stages()
-        return before, self._newest
-
-    async def turn(self, stage: asyncio.Event) -> None:
-        """Wait for ``stage`` of the batch before. Raises `Dropped` when the partition is closed by then."""
-        await stage.wait()
-        if self.closed:
-            raise Dropped
+        before, self._newest = self._newest, stages
+        return before
 
     def boundaries(self, next_offset: int) -> set[int | None]:
         """Return where Redis may stand while the batch that ends before ``next_offset`` is not written.

@@ -1,45 +1,51 @@
-"""The life of an event, from a fetched record batch to a prediction, in the order that loses nothing.
+"""The life of an event, from a fetched record to a prediction, in the order that loses nothing.
 
-1. the transport hands in one fetched batch of one partition;
+1. the transport hands in what one fetch brought: a batch of each partition that had records;
 2. decode; 3. read the users' states; 4. and 5. windows, states and heads, in the scoring thread;
 6. publish and await the acks; 7. write the states and the offset in one guarded step; 8. done.
 
-Batches overlap: each step runs while its neighbours run for other batches. Within a partition every step
-keeps the batches' order. A batch is done only after its write; whatever dies before, the partition goes on
-from the offset in Redis and publishes the same ids again.
+The batches of a fetch go through the steps together, each a `Journey`. Fetches overlap: each step runs
+while its neighbours run for other fetches. Within a partition every step keeps the batches' order. A batch is
+done only after its write; whatever dies before, the partition goes on from the offset in Redis and publishes
+the same ids again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
+from functools import partial
+from operator import attrgetter
+from typing import Any, Final
 
 from model_store.serving import ServedModel
-from streamer.decoding import decode_batch
 from streamer.errors import AncestorBehind, StaleOwner
 from streamer.history import Keeper, Piece, mark_partial
 from streamer.inheritance import with_inherited
-from streamer.memory import Slot
+from streamer.journey import Journey
 from streamer.ownership import Ownership, Seek
-from streamer.partitions import Dropped, Partition, Stages
+from streamer.partitions import Partition, Stages
 from streamer.patience import Patience
 from streamer.profile import Profile
 from streamer.publishing import Publisher
-from streamer.records import DecodedBatch, FetchedBatch, SourcePartition
+from streamer.records import FetchedBatch
 from streamer.room import Room
 from streamer.scorer import Scorer
-from streamer.scoring import ScoredBatch
 from streamer.tally import Tally
 from streamer.window_store import WindowStore
 
 logger = logging.getLogger(__name__)
 
-STORE_RETRY_LIMIT_S = 60.0
+STORE_RETRY_LIMIT_S: Final = 60.0
+QUEUED: Final = attrgetter("queued")
+PUBLISHED: Final = attrgetter("published")
+WRITTEN: Final = attrgetter("written")
 
 
 class Pipeline:
-    """Runs batches through the steps. `run` must be running while batches are submitted.
+    """Runs fetches through the steps. `run` must be running while they are submitted.
 
     ``owned`` are the partitions whose batches are due; for ``seek`` and ``keeper`` see `Ownership`. While
     Redis or the ledger is unavailable, calls are tried again for ``store_retry_limit_s``; then `run` ends
@@ -88,115 +94,145 @@ class Pipeline:
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until nothing is in flight, for at most ``timeout_s``."""
-        if self._in_flight:
-            await asyncio.wait(self._in_flight, timeout=timeout_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self._in_flight:  # what ends may have left its partition to be read on from elsewhere
+                    await asyncio.wait(self._in_flight)
 
-    def submit(self, batch: FetchedBatch, done: Callable[[], None]) -> None:
-        """Take ``batch`` in; ``done`` is called behind its write. Batches that are not due are ignored.
+    def submit(self, fetch: Iterable[FetchedBatch], done: Callable[[FetchedBatch], None]) -> None:
+        """Take ``fetch`` in; ``done`` is called for each batch behind its write. What is not due is ignored.
 
         It never waits: ask `wait_for_room` before fetching more.
         """
-        partition = self.owned.partition(batch.partition)
-        due = partition.accept(batch) if partition is not None else None
-        if partition is None or due is None:
-            return
         serving = self._scorer.model
-        *others, last = partition.plan.pieces(due, serving.version)
-        for piece in others:
-            self._start(partition, piece, serving, _nothing)
-        self._start(partition, last, serving, done)
+        together, stages = list[Journey](), Stages()
+        for batch in fetch:
+            partition = self.owned.partition(batch.partition)
+            due = partition.accept(batch) if partition is not None else None
+            if partition is None or due is None:
+                continue
+            *others, last = partition.plan.pieces(due, serving.version)
+            for piece in others:
+                self._start_alone(partition, piece, _nothing)
+            end = partial(done, batch)
+            if last.version == serving.version:
+                before = partition.line_up(last.batch.next_offset, stages)
+                together.append(Journey(partition, last, before, end))
+            else:
+                self._start_alone(partition, last, end)
+        if together:
+            self._start(together, stages, serving)
 
-    def _start(
-        self, partition: Partition, piece: Piece, serving: ServedModel, done: Callable[[], None]
-    ) -> None:
-        self._room.take(len(piece.batch.records))
-        before, stages = partition.line_up(piece.batch.next_offset)
+    def _start_alone(self, partition: Partition, piece: Piece, done: Callable[[], None]) -> None:
+        """Start a piece that another version may have to score."""
+        stages, serving = Stages(), self._scorer.model
+        before = partition.line_up(piece.batch.next_offset, stages)
         model = serving if piece.version == serving.version else None
-        task = self._tasks.create_task(self._live(partition, piece, model, before, stages, done))
+        self._start([Journey(partition, piece, before, done)], stages, model)
+
+    def _start(self, journeys: list[Journey], stages: Stages, model: ServedModel | None) -> None:
+        self._room.take(sum(len(one.piece.batch.records) for one in journeys))
+        self._go(self._live(journeys, stages, model))
+
+    def _go(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._tasks.create_task(work)
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
 
-    async def _live(
-        self,
-        partition: Partition,
-        piece: Piece,
-        model: ServedModel | None,
-        before: Stages,
-        stages: Stages,
-        done: Callable[[], None],
-    ) -> None:
+    async def _live(self, journeys: list[Journey], stages: Stages, model: ServedModel | None) -> None:
         try:
-            await self._steps(partition, piece, model, before, stages)
-            done()
-        except Dropped:
-            logger.info("a batch of partition %d was dropped", partition.source.partition)
-        except (StaleOwner, AncestorBehind) as reason:
-            await self.owned.read_on_from(partition, reason)
+            await self._steps(journeys, stages, model)
         finally:
             stages.finish()
-            self._room.give_back(len(piece.batch.records))
+            self._room.give_back(sum(len(one.piece.batch.records) for one in journeys))
 
-    async def _steps(
-        self,
-        partition: Partition,
-        piece: Piece,
-        model: ServedModel | None,
-        before: Stages,
-        stages: Stages,
-    ) -> None:
-        # No await stands between here and the claim in _read: batches claim their users in order.
+    async def _steps(self, journeys: list[Journey], stages: Stages, model: ServedModel | None) -> None:
+        # No await stands between here and the claims in _read: batches claim their users in order.
         with self._profile.measure("decode"):
-            decoded = decode_batch(piece.batch, partition.source)
-        slots = await self._read(partition, decoded)
-        model = model or await self._keeper.model(piece.version)
-        await partition.turn(before.queued)
-        scoring = self._scorer.score(decoded, slots, model)
+            for journey in journeys:
+                journey.decode()
+        journeys = await self._read(journeys)
+        if journeys and model is None:
+            model = await self._keeper.model(journeys[0].piece.version)
+        journeys = await self._turn(journeys, QUEUED)
+        if not journeys or model is None:
+            return
+        scoring = self._scorer.score([(one.decoded, one.slots) for one in journeys], model)
         stages.queued.set()
-        scored = await scoring
-        await partition.turn(before.published)
-        if not piece.silent:
-            await self._publish(partition.source, piece, scored)
+        for journey, scored in zip(journeys, await scoring, strict=True):
+            journey.scored = scored
+        journeys = await self._turn(journeys, PUBLISHED)
+        await self._publish([one for one in journeys if not one.piece.silent])
         stages.published.set()
-        await partition.turn(before.written)
-        await self._write(partition, scored)
-        partition.memory.release(slots)
-        self._profile.events += len(piece.batch.records)
-        partial = _partial_predictions(scored, slots) if partition.plan.history.cut else 0
-        self._tally.count(scored, partial=partial, silent=piece.silent)
+        await self._write(await self._turn(journeys, WRITTEN))
 
-    async def _publish(self, source: SourcePartition, piece: Piece, scored: ScoredBatch) -> None:
-        change = piece.change
-        if change is not None:
-            await self._patience.ask(lambda: self._keeper.announce(source, change))
-        await self._publisher.publish(scored)
+    async def _turn(self, journeys: list[Journey], stage: Callable[[Stages], asyncio.Event]) -> list[Journey]:
+        """Wait for ``stage`` of the batches before; return the journeys that go on."""
+        for journey in journeys:
+            await stage(journey.before).wait()
+        going = [one for one in journeys if not one.partition.closed]
+        if len(going) < len(journeys):
+            # A closed partition is another owner's, or is being read again from elsewhere.
+            logger.info("%d batches were dropped: their partitions were closed", len(journeys) - len(going))
+        return going
 
-    async def _read(self, partition: Partition, decoded: DecodedBatch) -> Mapping[bytes, Slot]:
-        users = dict.fromkeys(user for user, _, _ in decoded.events)
-        slots, missing = partition.memory.claim(users)
-        expected = partition.boundaries(decoded.next_offset)
-        snapshot = await self._patience.ask(lambda: self._store.read(partition.source, missing))
-        if snapshot.offset not in expected:
-            raise StaleOwner(partition.written, snapshot.offset)
-        states, ancestors = snapshot.states, partition.plan.history.ancestors
-        if ancestors:
-            states = await self._patience.ask(
-                lambda: with_inherited(self._store, partition.source, ancestors, missing, snapshot.states)
-            )
+    async def _read(self, journeys: list[Journey]) -> list[Journey]:
+        """Bring the states of the batches' users; return the journeys whose partitions are where expected."""
+        questions = [one.claim() for one in journeys]
+        expected = [one.expected() for one in journeys]
+        snapshots = await self._patience.ask(lambda: self._store.read(questions))
+        going = []
+        for journey, offsets, snapshot in zip(journeys, expected, snapshots, strict=True):
+            if snapshot.offset not in offsets:
+                self._read_on(journey.partition, StaleOwner(journey.partition.written, snapshot.offset))
+            elif await self._fill(journey, snapshot.states):
+                going.append(journey)
+        return going
+
+    async def _fill(self, journey: Journey, states: list[bytes | None]) -> bool:
+        """Put ``states`` into the slots, with those of the partition's ancestors; tell whether it goes on."""
+        history = journey.partition.plan.history
+        if history.ancestors:
+            source, missing = journey.partition.source, journey.missing
+            try:
+                states = await self._patience.ask(
+                    lambda: with_inherited(self._store, source, history.ancestors, missing, states)
+                )
+            except AncestorBehind as behind:
+                self._read_on(journey.partition, behind)
+                return False
         with self._profile.measure("read"):
-            for user, state in zip(missing, states, strict=True):
-                slots[user].record = state
-            mark_partial(partition.plan.history.cut, decoded, slots)
-        return slots
+            for user, state in zip(journey.missing, states, strict=True):
+                journey.slots[user].record = state
+            mark_partial(history.cut, journey.decoded, journey.slots)
+        return True
 
-    async def _write(self, partition: Partition, scored: ScoredBatch) -> None:
-        await self._patience.ask(
-            lambda: self._store.write(partition.source, partition.written, scored.next_offset, scored.states)
-        )
-        partition.confirm(scored.next_offset)
+    async def _publish(self, journeys: list[Journey]) -> None:
+        for journey in journeys:
+            source, change = journey.partition.source, journey.piece.change
+            if change is not None:
+                await self._patience.ask(partial(self._keeper.announce, source, change))
+        if journeys:
+            await self._publisher.publish([one.scored for one in journeys])
 
+    async def _write(self, journeys: list[Journey]) -> None:
+        if not journeys:
+            return
+        writes = [one.write() for one in journeys]
+        refusals = await self._patience.ask(lambda: self._store.write(writes))
+        for journey, refusal in zip(journeys, refusals, strict=True):
+            if refusal is not None:
+                self._read_on(journey.partition, refusal)
+                continue
+            self._tally.count(
+                journey.scored, partial=journey.partial_predictions(), silent=journey.piece.silent
+            )
+            self._profile.events += len(journey.piece.batch.records)
+            journey.end()
 
-def _partial_predictions(scored: ScoredBatch, slots: Mapping[bytes, Slot]) -> int:
-    return sum(slots[user].partial for user, _ in scored.predictions)
+    def _read_on(self, partition: Partition, reason: StaleOwner | AncestorBehind) -> None:
+        """Let the partition be read on from where Redis stands, beside what goes on of the fetch."""
+        self._go(self.owned.read_on_from(partition, reason))
 
 
 def _nothing() -> None:

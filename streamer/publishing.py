@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
 
@@ -20,9 +20,9 @@ BATCH_BYTES: Final = 512 * 1024
 
 
 class Publisher(Protocol):
-    """Where the results of a batch go."""
+    """Where the results of batches go."""
 
-    async def publish(self, batch: ScoredBatch) -> None:
+    async def publish(self, batches: Sequence[ScoredBatch]) -> None:
         """Return once all is acknowledged; raise `PublishFailed` otherwise. Parts may be out by then."""
         ...
 
@@ -80,14 +80,10 @@ class KafkaPublisher:
         async with producer, compressor:
             yield cls(producer, compressor, predictions_topic, dead_letters_topic, profile)
 
-    async def publish(self, batch: ScoredBatch) -> None:
+    async def publish(self, batches: Sequence[ScoredBatch]) -> None:
         """See `Publisher.publish`."""
-        partition = batch.source.partition
-        letters = (_dead_letter(batch.source, letter) for letter in batch.dead_letters)
-        predictions = ((key, value, None, _NO_HEADERS) for key, value in batch.predictions)
         try:
-            acks = await self._send(self._compressor, self._dead_letters_topic, partition, letters)
-            acks += await self._send(self._producer, self._predictions_topic, partition, predictions)
+            acks = [ack for batch in batches for ack in await self._hand_in(batch)]
             await asyncio.gather(*acks)
         except MessageSizeTooLargeError as error:
             raise PublishFailed(
@@ -95,6 +91,13 @@ class KafkaPublisher:
             ) from error
         except KafkaError as error:
             raise PublishFailed(f"the brokers did not take a batch: {error!r}; are they up?") from error
+
+    async def _hand_in(self, batch: ScoredBatch) -> list[asyncio.Future[Any]]:
+        partition = batch.source.partition
+        letters = (_dead_letter(batch.source, letter) for letter in batch.dead_letters)
+        predictions = ((key, value, None, _NO_HEADERS) for key, value in batch.predictions)
+        acks = await self._send(self._compressor, self._dead_letters_topic, partition, letters)
+        return acks + await self._send(self._producer, self._predictions_topic, partition, predictions)
 
     async def _send(
         self, producer: AIOKafkaProducer, topic: str, partition: int, records: Iterable[_Record]

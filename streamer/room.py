@@ -8,26 +8,26 @@ import asyncio
 class Room:
     """Counts what is under way. `wait` returns while it is less than both limits.
 
-    The limit on batches makes small ones grow: what is not fetched yet comes as one batch.
+    The limit on fetches makes small ones grow: what is not fetched yet comes with one.
     """
 
-    def __init__(self, max_batches: int, max_events: int) -> None:
-        self._max_batches = max_batches
+    def __init__(self, max_fetches: int, max_events: int) -> None:
+        self._max_fetches = max_fetches
         self._max_events = max_events
-        self._batches = 0
+        self._fetches = 0
         self._events = 0
         self._open = asyncio.Event()
         self._open.set()
 
     def take(self, events: int) -> None:
-        """Note that a batch of ``events`` more is under way, be there room for it or not."""
-        self._batches += 1
+        """Note that a fetch of ``events`` more is under way, be there room for it or not."""
+        self._fetches += 1
         self._events += events
         self._update()
 
     def give_back(self, events: int) -> None:
-        """Note that a batch of ``events`` is under way no more."""
-        self._batches -= 1
+        """Note that a fetch of ``events`` is under way no more."""
+        self._fetches -= 1
         self._events -= events
         self._update()
 
@@ -36,7 +36,7 @@ class Room:
         await self._open.wait()
 
     def _update(self) -> None:
-        if self._batches < self._max_batches and self._events < self._max_events:
+        if self._fetches < self._max_fetches and self._events < self._max_events:
             self._open.set()
         else:
             self._open.clear()

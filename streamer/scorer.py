@@ -6,25 +6,28 @@ No batch waits for a timer: a lone event is scored at once, a backlog in large g
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 from threadpoolctl import threadpool_limits
 
 from model_store.serving import ServedModel
-from streamer.memory import Slot
 from streamer.profile import Profile
-from streamer.records import DecodedBatch
 from streamer.scoring import ScoredBatch, ScoringSettings, score_group
+from streamer.windowing import Group
 
 
 class _Waiting(NamedTuple):
     model: ServedModel
-    batch: DecodedBatch
-    slots: Mapping[bytes, Slot]
-    result: asyncio.Future[ScoredBatch]
+    batches: Group
+    result: asyncio.Future[list[ScoredBatch]]
+
+    @property
+    def events(self) -> int:
+        return sum(len(batch.events) for batch, _ in self.batches)
 
 
 class Scorer:
@@ -55,12 +58,10 @@ class Scorer:
         """Let ``model`` serve: batches that come from now on are for it."""
         self.model = model
 
-    def score(
-        self, batch: DecodedBatch, slots: Mapping[bytes, Slot], model: ServedModel
-    ) -> asyncio.Future[ScoredBatch]:
-        """Queue ``batch`` for ``model`` at once, behind all earlier ones; return its future predictions."""
-        result: asyncio.Future[ScoredBatch] = asyncio.get_running_loop().create_future()
-        self._waiting.put_nowait(_Waiting(model, batch, slots, result))
+    def score(self, batches: Group, model: ServedModel) -> asyncio.Future[list[ScoredBatch]]:
+        """Queue ``batches`` for ``model`` at once, behind all earlier ones; return what becomes of them."""
+        result: asyncio.Future[list[ScoredBatch]] = asyncio.get_running_loop().create_future()
+        self._waiting.put_nowait(_Waiting(model, batches, result))
         return result
 
     async def run(self) -> None:
@@ -68,36 +69,32 @@ class Scorer:
         loop = asyncio.get_running_loop()
         while True:
             group = await self._next_group()
-            work = [(one.batch, one.slots) for one in group]
+            work = [batch for one in group for batch in one.batches]
             model = group[0].model
-            scored = await loop.run_in_executor(self._thread, self._score, model, work, self._now_ms())
-            for one, batch in zip(group, scored, strict=True):
+            scored = iter(await loop.run_in_executor(self._thread, self._score, model, work, self._now_ms()))
+            for one in group:
+                results = list(islice(scored, len(one.batches)))
                 if not one.result.done():
-                    one.result.set_result(batch)
+                    one.result.set_result(results)
 
     def close(self) -> None:
         """End the scoring thread once its current group is done."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _score(
-        self,
-        model: ServedModel,
-        work: Sequence[tuple[DecodedBatch, Mapping[bytes, Slot]]],
-        scored_at_ms: int,
-    ) -> list[ScoredBatch]:
+    def _score(self, model: ServedModel, work: Group, scored_at_ms: int) -> list[ScoredBatch]:
         return score_group(model, work, self._settings, scored_at_ms, self._profile)
 
     async def _next_group(self) -> list[_Waiting]:
         group = [self._held or await self._waiting.get()]
         self._held = None
-        events = len(group[0].batch.events)
+        events = group[0].events
         while events < self._max_group_events and not self._waiting.empty():
             following = self._waiting.get_nowait()
             if following.model is not group[0].model:
                 self._held = following
                 break
             group.append(following)
-            events += len(following.batch.events)
+            events += following.events
         return group
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from streamer.errors import StaleOwner
 from streamer.publishing import Publisher
 from streamer.records import SourcePartition
 from streamer.scoring import ScoredBatch
 from streamer.step_times import StepTimes
-from streamer.window_store import Snapshot, WindowStore
+from streamer.window_store import Question, Snapshot, WindowStore, Write
 
 
 class TimedWindowStore:
@@ -18,17 +19,15 @@ class TimedWindowStore:
         self._store = store
         self._times = times
 
-    async def read(self, source: SourcePartition, users: Sequence[bytes]) -> Snapshot:
+    async def read(self, questions: Sequence[Question]) -> list[Snapshot]:
         """See `WindowStore.read`."""
         with self._times.timed("redis read"):
-            return await self._store.read(source, users)
+            return await self._store.read(questions)
 
-    async def write(
-        self, source: SourcePartition, expected: int | None, reached: int, states: Mapping[bytes, bytes]
-    ) -> None:
+    async def write(self, writes: Sequence[Write]) -> list[StaleOwner | None]:
         """See `WindowStore.write`."""
         with self._times.timed("redis write"):
-            await self._store.write(source, expected, reached, states)
+            return await self._store.write(writes)
 
     async def offset(self, source: SourcePartition) -> int | None:
         """See `WindowStore.offset`."""
@@ -42,7 +41,7 @@ class TimedPublisher:
         self._publisher = publisher
         self._times = times
 
-    async def publish(self, batch: ScoredBatch) -> None:
+    async def publish(self, batches: Sequence[ScoredBatch]) -> None:
         """See `Publisher.publish`."""
         with self._times.timed("publish and acks"):
-            await self._publisher.publish(batch)
+            await self._publisher.publish(batches)

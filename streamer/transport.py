@@ -1,11 +1,11 @@
-"""Step 1: a Faust transport that hands an agent one fetched batch of a partition, not one record.
+"""Step 1: a Faust transport that hands an agent what a fetch brought, not one record.
 
 Faust registers it for ``foreclick://`` addresses through its ``faust.transports`` entry point. It keeps
 Faust's group membership, rebalances, flow control and commits, and changes three things:
 
-- an event's value is a `FetchedBatch`;
+- an event's value is a list of `FetchedBatch`, one of each partition that had records;
 - a partition starts at the offset that `BatchApp.take_over` names, not at the group's;
-- acks come in order per partition, so the newest acked offset is what is committed.
+- batches end in order per partition, so the offset behind the newest that ended is what is committed.
 """
 
 from __future__ import annotations
@@ -160,21 +160,20 @@ class BatchConsumer(LeanConsumer):
         return self.highwater(tp) if tp in self.assignment() else None
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
-        """Yield what one fetch brought, a batch a partition.
+        """Yield what one fetch brought, as one message.
 
-        Batches that arrive while the flow is stopped are dropped here: a rebalance is under way, and its
-        end seeks every partition to where it must go on.
+        It is dropped here if it arrives while the flow is stopped: a rebalance is under way, and its end
+        seeks every partition to where it must go on.
         """
         await cast(BatchApp, self.app).wait_for_room()
         fetched, _ = await self._wait_next_records(timeout)
-        for tp, batches in (fetched or {}).items():
-            for batch in batches:
-                if not self.flow_active or self.should_stop:
-                    return
-                yield tp, self._to_message(tp, batch)
+        if fetched and self.flow_active and not self.should_stop:
+            tp = next(iter(fetched))
+            yield tp, self._to_message(tp, [batch for batches in fetched.values() for batch in batches])
 
-    def _to_message(self, tp: TP, batch: FetchedBatch) -> ConsumerMessage:
-        newest = batch.records[-1]
+    def _to_message(self, tp: TP, fetch: list[FetchedBatch]) -> ConsumerMessage:
+        """Return the message of ``fetch``, which Faust finds its agent for by ``tp``, any of the fetch's."""
+        newest = fetch[0].records[-1]
         return ConsumerMessage(
             topic=tp.topic,
             partition=tp.partition,
@@ -183,13 +182,17 @@ class BatchConsumer(LeanConsumer):
             timestamp_type=0,
             headers=None,
             key=None,
-            value=cast(Any, batch),
+            value=cast(Any, fetch),
             checksum=None,
             serialized_key_size=0,
             serialized_value_size=0,
             tp=tp,
             generation_id=self.app.consumer_generation_id,
         )
+
+    def finish(self, tp: TP, batch: FetchedBatch) -> None:
+        """Note that nothing is left to do of ``batch``: the group may commit the offset behind it."""
+        self._acked[tp].append(batch.next_offset - 1)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let batches in flight end before the group moves on."""
@@ -211,7 +214,6 @@ class BatchConsumer(LeanConsumer):
             return None
         newest: int = max(acked)
         acked.clear()
-        self._acked_index[tp].clear()
         return newest + 1 if newest + 1 >= cast(BatchApp, self.app).commit_floor(tp.partition) else None
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:

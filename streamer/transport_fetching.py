@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import aiokafka
@@ -25,15 +26,50 @@ class LeanConsumerThread(AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Connect."""
         await super().on_start()
-        _keep_records_as_read(self._ensure_consumer())
+        consumer = self._ensure_consumer()
+        _keep_records_as_read(consumer)
+        self._demand = Demand(consumer._fetcher)
 
     async def getmany(self, active_partitions: Any, timeout: float) -> Mapping[TP, list[Any]]:
         """Return what has been fetched, at once if there is anything; empty after ``timeout`` seconds."""
-        consumer = self._ensure_consumer()
-        fetch = self._fetch_records(
-            consumer, active_partitions, timeout=timeout, max_records=consumer._max_poll_records
-        )
+        fetch = self._fetch_wanted(active_partitions, timeout)
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetch, self.thread_loop))
+
+    async def _fetch_wanted(self, active_partitions: Any, timeout: float) -> Mapping[TP, list[Any]]:
+        consumer = self._ensure_consumer()
+        with self._demand:
+            return await self._fetch_records(
+                consumer, active_partitions, timeout=timeout, max_records=consumer._max_poll_records
+            )
+
+
+class Demand(AbstractContextManager[None]):
+    """Lets aiokafka ask the brokers only while somebody waits for records.
+
+    Its own way is to ask ahead, at once. A broker answers with the first record that comes, and the next ones
+    wait until that one is taken: every second fetch of a busy worker would hold a record or two.
+    """
+
+    def __init__(self, fetcher: Any) -> None:
+        """Take over what ``fetcher`` asks the brokers for."""
+        self._fetcher = fetcher
+        self._actions: Callable[[Any], tuple[Any, ...]] = fetcher._get_actions_per_node
+        self._wanted = False
+        fetcher._get_actions_per_node = self._wanted_actions
+
+    def __enter__(self) -> None:
+        """Let it ask."""
+        self._wanted = True
+        if not self._fetcher._records:
+            self._fetcher._notify(self._fetcher._wait_consume_future)
+
+    def __exit__(self, *_: object) -> None:
+        """Let it ask no more."""
+        self._wanted = False
+
+    def _wanted_actions(self, assignment: Any) -> tuple[Any, ...]:
+        fetch_requests, *others = self._actions(assignment)
+        return fetch_requests if self._wanted else [], *others
 
 
 class LeanConsumer(Consumer):

@@ -9,13 +9,13 @@ import faust
 from streamer.records import FetchedBatch
 
 
-class FetchedBatches(faust.Schema[None, FetchedBatch]):
-    """Passes a `FetchedBatch` on as it is: decoding is the pipeline's step 2, not Faust's."""
+class FetchedBatches(faust.Schema[None, list[FetchedBatch]]):
+    """Passes the batches of a fetch on as they are: decoding is the pipeline's step 2, not Faust's."""
 
     def loads_key(self, app: Any, message: Any, **_: Any) -> None:
-        """Return None: a batch has no key of its own."""
+        """Return None: a fetch has no key of its own."""
 
-    def loads_value(self, app: Any, message: Any, **_: Any) -> FetchedBatch:  # noqa: ARG002 - as Faust calls it
-        """Return the batch."""
-        batch: FetchedBatch = message.value
-        return batch
+    def loads_value(self, app: Any, message: Any, **_: Any) -> list[FetchedBatch]:  # noqa: ARG002 - as Faust calls it
+        """Return the batches."""
+        batches: list[FetchedBatch] = message.value
+        return batches

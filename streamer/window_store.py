@@ -1,11 +1,17 @@
-"""Users' states in Redis: one read and one guarded write per batch, all of a partition in one slot."""
+"""Users' states in Redis: one read and one guarded write for the batches of a fetch.
+
+All of a partition lies in one slot. In a cluster each partition is asked of its own node; a single server
+is asked once for all.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from itertools import islice
+from typing import Any, Final, NamedTuple, Protocol
 
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
@@ -21,16 +27,32 @@ MAX_CONNECTIONS: Final = 8
 BEING_EMPTIED: Final = -1
 _REDIS_ERRORS: Final = (RedisError, RedisClusterException)
 
-# KEYS: the offset, then the users. ARGV: the expected offset ("" for none), the new one, the time to
-# live in ms, then the states. The reply is the offset found when it is not the expected one.
+# KEYS: of each partition its offset, then its users. ARGV: the time to live in ms, then of each partition the
+# expected offset ("" for none), the new one, the number of users, and their states. The reply has the offset
+# at which each partition stands now.
 _GUARDED_WRITE: Final = """
-local found = redis.call('GET', KEYS[1]) or ''
-if found ~= ARGV[1] then return found end
-for i = 2, #KEYS do redis.call('SET', KEYS[i], ARGV[i + 2], 'PX', ARGV[3]) end
-redis.call('SET', KEYS[1], ARGV[2])
-return false
+local standing, key, argument = {}, 1, 2
+while key <= #KEYS do
+  local found = redis.call('GET', KEYS[key]) or ''
+  local users = tonumber(ARGV[argument + 2])
+  if found == ARGV[argument] then
+    for i = 1, users do redis.call('SET', KEYS[key + i], ARGV[argument + 2 + i], 'PX', ARGV[1]) end
+    found = ARGV[argument + 1]
+    redis.call('SET', KEYS[key], found)
+  end
+  standing[#standing + 1] = found
+  key, argument = key + 1 + users, argument + 3 + users
+end
+return standing
 """
 _GUARDED_WRITE_SHA: Final = hashlib.sha1(_GUARDED_WRITE.encode(), usedforsecurity=False).hexdigest()
+
+
+class Question(NamedTuple):
+    """Asks for the states of some ``users`` of a partition, each once."""
+
+    source: SourcePartition
+    users: Sequence[bytes]
 
 
 @dataclass(frozen=True)
@@ -41,23 +63,27 @@ class Snapshot:
     states: list[bytes | None]
 
 
+class Write(NamedTuple):
+    """Moves a partition from the offset ``expected`` (None: no write yet) to ``reached``, with its states."""
+
+    source: SourcePartition
+    expected: int | None
+    reached: int
+    states: Mapping[bytes, bytes]
+
+
 class WindowStore(Protocol):
     """Where users' states live between batches. Every method may raise `StoreUnavailable`."""
 
-    async def read(self, source: SourcePartition, users: Sequence[bytes]) -> Snapshot:
-        """Return the states of ``users`` and the partition's offset, as of one moment."""
+    async def read(self, questions: Sequence[Question]) -> list[Snapshot]:
+        """Return what each partition holds, as of one moment of the partition."""
         ...
 
-    async def write(
-        self,
-        source: SourcePartition,
-        expected: int | None,
-        reached: int,
-        states: Mapping[bytes, bytes],
-    ) -> None:
-        """Store ``states`` and the offset that they reach in one atomic step.
+    async def write(self, writes: Sequence[Write]) -> list[StaleOwner | None]:
+        """Store each partition's states and the offset that they reach in one atomic step.
 
-        Raises `StaleOwner`, and stores nothing, unless the partition's offset is ``expected``.
+        Nothing is stored for a partition whose offset is not the ``expected`` one; its place in the answer
+        has the refusal, but for a write that stands already. One that raised may be repeated.
         """
         ...
 
@@ -69,7 +95,7 @@ class WindowStore(Protocol):
 class RedisWindowStore:
     """A `WindowStore` in Redis.
 
-    A partition's keys share a hash tag, so a batch is one slot of a cluster. Keys carry the topic's
+    A partition's keys share a hash tag, so they are in one slot of a cluster. Keys carry the topic's
     id: a topic made anew starts from nothing.
     """
 
@@ -109,33 +135,19 @@ class RedisWindowStore:
             return cls(client, prefix, state_ttl_ms)
         return cls(RedisLink(url, timeout_s, options), prefix, state_ttl_ms)
 
-    async def read(self, source: SourcePartition, users: Sequence[bytes]) -> Snapshot:
+    async def read(self, questions: Sequence[Question]) -> list[Snapshot]:
         """See `WindowStore.read`."""
-        root = self._root(source)
-        try:
-            offset, *states = await self._ask("MGET", root, *[root + user for user in users])
-        except _REDIS_ERRORS as error:
-            raise _unavailable(error) from error
-        return Snapshot(_number(offset), states)
+        if not isinstance(self._client, RedisCluster):
+            return await self._read(questions)
+        answers = await asyncio.gather(*(self._read([question]) for question in questions))
+        return [snapshot for snapshots in answers for snapshot in snapshots]
 
-    async def write(
-        self,
-        source: SourcePartition,
-        expected: int | None,
-        reached: int,
-        states: Mapping[bytes, bytes],
-    ) -> None:
+    async def write(self, writes: Sequence[Write]) -> list[StaleOwner | None]:
         """See `WindowStore.write`."""
-        root = self._root(source)
-        keys = [root, *[root + user for user in states]]
-        expected_text = "" if expected is None else str(expected)
-        arguments: list[bytes | str] = [expected_text, str(reached), self._state_ttl_ms, *states.values()]
-        try:
-            found = await self._evaluate(len(keys), [*keys, *arguments])
-        except _REDIS_ERRORS as error:
-            raise _unavailable(error) from error
-        if found is not None and _number(found) != reached:
-            raise StaleOwner(expected, _number(found))
+        if not isinstance(self._client, RedisCluster):
+            return await self._write(writes)
+        answers = await asyncio.gather(*(self._write([write]) for write in writes))
+        return [refusal for refusals in answers for refusal in refusals]
 
     async def offset(self, source: SourcePartition) -> int | None:
         """See `WindowStore.offset`. While the partition is being emptied, it is `StoreUnavailable`."""
@@ -166,12 +178,41 @@ class RedisWindowStore:
         """Give the connections back."""
         await self._client.aclose()
 
-    async def _evaluate(self, key_count: int, values: list[bytes | str]) -> bytes | None:
+    async def _read(self, questions: Sequence[Question]) -> list[Snapshot]:
+        keys: list[bytes] = []
+        for source, users in questions:
+            root = self._root(source)
+            keys += root, *[root + user for user in users]
         try:
-            reply = await self._ask("EVALSHA", _GUARDED_WRITE_SHA, key_count, *values)
+            found: Iterator[bytes | None] = iter(await self._ask("MGET", *keys))
+        except _REDIS_ERRORS as error:
+            raise _unavailable(error) from error
+        return [Snapshot(_number(next(found)), list(islice(found, len(users)))) for _, users in questions]
+
+    async def _write(self, writes: Sequence[Write]) -> list[StaleOwner | None]:
+        keys: list[bytes] = []
+        arguments: list[bytes | str] = [self._state_ttl_ms]
+        for source, expected, reached, states in writes:
+            root = self._root(source)
+            keys += root, *[root + user for user in states]
+            expected_text = "" if expected is None else str(expected)
+            arguments += expected_text, str(reached), str(len(states)), *states.values()
+        try:
+            standing = map(_number, await self._evaluate(len(keys), [*keys, *arguments]))
+        except _REDIS_ERRORS as error:
+            raise _unavailable(error) from error
+        return [
+            None if found == write.reached else StaleOwner(write.expected, found)
+            for write, found in zip(writes, standing, strict=True)
+        ]
+
+    async def _evaluate(self, key_count: int, values: list[bytes | str]) -> list[bytes]:
+        found: list[bytes]
+        try:
+            found = await self._ask("EVALSHA", _GUARDED_WRITE_SHA, key_count, *values)
         except NoScriptError:
-            reply = await self._ask("EVAL", _GUARDED_WRITE, key_count, *values)
-        return reply if isinstance(reply, bytes) else None
+            found = await self._ask("EVAL", _GUARDED_WRITE, key_count, *values)
+        return found
 
     def _root(self, source: SourcePartition) -> bytes:
         """Return the key of the partition's offset, which also begins its users' keys."""

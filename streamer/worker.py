@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from functools import partial
 from typing import Any
 
 import faust
 import uvloop
-from faust.types import EventT
 from threadpoolctl import threadpool_limits
 
 from streamer.app import StreamerApp
@@ -23,7 +21,7 @@ from streamer.web import listen
 
 
 def build_app(config: WorkerConfig) -> StreamerApp:
-    """Return the app whose agent feeds every fetched batch to the pipeline, and acks it behind its write.
+    """Return the app whose agent feeds what is fetched to the pipeline.
 
     Blocks while it asks the brokers for the topics and loads the model. Raises `StreamerError` when
     a topic or the model is missing, or the port of the metrics is taken.
@@ -43,8 +41,8 @@ def build_app(config: WorkerConfig) -> StreamerApp:
 
     @app.agent(events, name="score")
     async def score(stream: Any) -> None:
-        async for event in stream.noack().events():
-            app.pipeline.submit(event.value, partial(_ack, event))
+        async for fetch in stream.noack():
+            app.pipeline.submit(fetch, app.finish)
 
     return app
 
@@ -70,7 +68,3 @@ def run_worker(config: WorkerConfig) -> None:
             raise
         app.tell_why(reason)
         sys.exit(exit_code(reason))
-
-
-def _ack(event: EventT[Any]) -> None:
-    event.ack()

@@ -27,7 +27,7 @@ from producers.events import Event
 from streamer.records import SourcePartition
 from streamer.state import UserState
 from streamer.topics import topic_ids
-from streamer.window_store import RedisWindowStore
+from streamer.window_store import RedisWindowStore, Write
 
 DISTINCT_WINDOWS = 500
 USERS_A_WRITE = 2_000
@@ -108,7 +108,7 @@ async def _write(settings: Settings, users: int, records: list[bytes]) -> None:
         written: set[int] = set()
         for partition, states in _by_partition(users, settings.partitions, records):
             source = SourcePartition(topic_id, partition)
-            await store.write(source, 0 if partition in written else None, 0, states)
+            await store.write([Write(source, 0 if partition in written else None, 0, states)])
             written.add(partition)
 
 

@@ -17,7 +17,7 @@ from foreclick.errors import RebuildError, SettingsError
 from foreclick.settings import Settings
 from streamer.errors import NoProgress, StoreUnavailable
 from streamer.records import SourcePartition
-from streamer.window_store import BEING_EMPTIED, RedisWindowStore
+from streamer.window_store import BEING_EMPTIED, Question, RedisWindowStore, Write
 from streamer.window_store_emptying import StateEmptier
 from tests.streamer.artifacts import promote_random_model
 from tests.streamer.events import event
@@ -100,13 +100,14 @@ def test_states_are_deleted_of_one_partition_only_and_nobody_reads_them_meanwhil
         store = RedisWindowStore.connect(redis_url, prefix, 60_000, 5_000, {})
         emptier = StateEmptier(redis_url, prefix, 5_000, {}, cluster=False)
         for source in (SOURCE, other):
-            await store.write(source, None, 7, {b"ann": b"1", b"bob": b"2"})
+            await store.write([Write(source, None, 7, {b"ann": b"1", b"bob": b"2"})])
         assert emptier.offset(SOURCE) == 7
         assert emptier.empty(SOURCE) == 2
-        assert (await store.read(SOURCE, [b"ann"])).states == [None]
+        emptied, kept = await store.read([Question(SOURCE, [b"ann"]), Question(other, [b"ann"])])
+        assert emptied.states == [None]
+        assert kept.states == [b"1"]
         assert await store.offset(SOURCE) is None
         assert emptier.offset(SOURCE) is None
-        assert (await store.read(other, [b"ann"])).states == [b"1"]
         client = redis.Redis.from_url(redis_url)
         client.set(f"{prefix}{{{SOURCE.topic_id[:8]}.1}}", BEING_EMPTIED)
         client.close()

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache
 from random import Random
 from typing import Any
 
 import msgspec
 
 from model_store.serving import ServedModel
-from streamer.errors import PublishFailed
+from streamer.errors import PublishFailed, StaleOwner
 from streamer.history import HistoryCut, ModelChange, PartitionHistory, ScoringPlan
 from streamer.pipeline import Pipeline
 from streamer.profile import Profile
-from streamer.records import SourcePartition
+from streamer.records import FetchedBatch, SourcePartition
 from streamer.rendering import RenderingSettings
 from streamer.room import Room
 from streamer.scorer import Scorer
 from streamer.scoring import ScoredBatch, ScoringSettings
 from streamer.tally import Tally
 from streamer.warming import warm
-from streamer.window_store import Snapshot
+from streamer.window_store import Question, Snapshot, Write
 from tests.streamer.events import START_MS, Record, batch, event, record
 from tests.streamer.models import random_model
 from tests.streamer.stores import InMemoryWindowStore
@@ -41,11 +41,11 @@ class Topic:
         self.fail = False
         self.before_ack: Callable[[], Awaitable[None]] | None = None
 
-    async def publish(self, scored: ScoredBatch) -> None:
+    async def publish(self, batches: Sequence[ScoredBatch]) -> None:
         if self.fail:
             raise PublishFailed("unplugged")
         await asyncio.sleep(0)
-        self.values += [msgspec.json.decode(value) for _, value in scored.predictions]
+        self.values += [msgspec.json.decode(value) for scored in batches for _, value in scored.predictions]
         if self.before_ack is not None:
             await self.before_ack()
 
@@ -61,9 +61,9 @@ class UnevenTopic(Topic):
         super().__init__()
         self._turns = turns
 
-    async def publish(self, scored: ScoredBatch) -> None:
+    async def publish(self, batches: Sequence[ScoredBatch]) -> None:
         await let_others_go_first(self._turns)
-        await super().publish(scored)
+        await super().publish(batches)
 
 
 class UnevenStore(InMemoryWindowStore):
@@ -73,18 +73,17 @@ class UnevenStore(InMemoryWindowStore):
         super().__init__()
         self._turns = turns
 
-    async def read(self, source: SourcePartition, users: Sequence[bytes]) -> Snapshot:
+    async def read(self, questions: Sequence[Question]) -> list[Snapshot]:
         await let_others_go_first(self._turns)
-        snapshot = await super().read(source, users)
+        snapshots = await super().read(questions)
         await let_others_go_first(self._turns)
-        return snapshot
+        return snapshots
 
-    async def write(
-        self, source: SourcePartition, expected: int | None, reached: int, states: Mapping[bytes, bytes]
-    ) -> None:
+    async def write(self, writes: Sequence[Write]) -> list[StaleOwner | None]:
         await let_others_go_first(self._turns)
-        await super().write(source, expected, reached, states)
+        refusals = await super().write(writes)
         await let_others_go_first(self._turns)
+        return refusals
 
 
 class AskedStore(InMemoryWindowStore):
@@ -94,9 +93,9 @@ class AskedStore(InMemoryWindowStore):
         super().__init__()
         self.asked: list[list[bytes]] = []
 
-    async def read(self, source: SourcePartition, users: Sequence[bytes]) -> Snapshot:
-        self.asked.append(list(users))
-        return await super().read(source, users)
+    async def read(self, questions: Sequence[Question]) -> list[Snapshot]:
+        self.asked += [list(users) for _, users in questions]
+        return await super().read(questions)
 
 
 async def let_others_go_first(turns: Random) -> None:
@@ -192,7 +191,10 @@ class Worker:
             records = self.log[at : at + size]
             at += len(records)
             await self.pipeline.wait_for_room()
-            self.pipeline.submit(batch(records, generation), partial(self.done.append, at))
+            self.pipeline.submit([batch(records, generation)], self._done)
+
+    def _done(self, batch: FetchedBatch) -> None:
+        self.done.append(batch.next_offset)
 
     async def settle(self) -> None:
         """Wait until nothing is in flight."""

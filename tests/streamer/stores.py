@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from streamer.errors import StaleOwner, StoreUnavailable
 from streamer.records import SourcePartition
-from streamer.window_store import BEING_EMPTIED, Snapshot
+from streamer.window_store import BEING_EMPTIED, Question, Snapshot, Write
 
 
 class InMemoryWindowStore:
@@ -17,19 +17,24 @@ class InMemoryWindowStore:
         self.states: dict[tuple[SourcePartition, bytes], bytes] = {}
         self.failures = failures
 
-    async def read(self, source: SourcePartition, users: Sequence[bytes]) -> Snapshot:
+    async def read(self, questions: Sequence[Question]) -> list[Snapshot]:
         self._fail()
-        return Snapshot(self.offsets.get(source), [self.states.get((source, user)) for user in users])
+        return [
+            Snapshot(self.offsets.get(source), [self.states.get((source, user)) for user in users])
+            for source, users in questions
+        ]
 
-    async def write(
-        self, source: SourcePartition, expected: int | None, reached: int, states: Mapping[bytes, bytes]
-    ) -> None:
+    async def write(self, writes: Sequence[Write]) -> list[StaleOwner | None]:
         self._fail()
-        found = self.offsets.get(source)
-        if found not in (expected, reached):
-            raise StaleOwner(expected, found)
-        self.offsets[source] = reached
-        self.states.update({(source, user): state for user, state in states.items()})
+        return [self._write(write) for write in writes]
+
+    def _write(self, write: Write) -> StaleOwner | None:
+        found = self.offsets.get(write.source)
+        if found not in (write.expected, write.reached):
+            return StaleOwner(write.expected, found)
+        self.offsets[write.source] = write.reached
+        self.states.update({(write.source, user): state for user, state in write.states.items()})
+        return None
 
     async def offset(self, source: SourcePartition) -> int | None:
         self._fail()

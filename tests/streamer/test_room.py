@@ -26,29 +26,29 @@ def is_open(room: Room) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("batches", "open_after"),
+    ("fetches", "open_after"),
     [
         ([], True),
-        ([9], True),  # one batch and one event below the limits
+        ([9], True),  # one fetch and one event below the limits
         ([10], False),  # the limit on events
         ([4, 4], True),
-        ([1, 1, 1], False),  # the limit on batches
-        ([25], False),  # a batch is taken whole, be there room for it or not
+        ([1, 1, 1], False),  # the limit on fetches
+        ([25], False),  # a fetch is taken whole, be there room for it or not
     ],
 )
-def test_more_may_come_while_both_limits_are_not_reached(batches: list[int], open_after: bool) -> None:
-    room = Room(max_batches=3, max_events=10)
-    for events in batches:
+def test_more_may_come_while_both_limits_are_not_reached(fetches: list[int], open_after: bool) -> None:
+    room = Room(max_fetches=3, max_events=10)
+    for events in fetches:
         room.take(events)
     assert is_open(room) is open_after
-    for events in batches:
+    for events in fetches:
         room.give_back(events)
     assert is_open(room)
 
 
 def test_who_waits_goes_on_when_enough_was_given_back() -> None:
     async def scenario() -> None:
-        room = Room(max_batches=3, max_events=10)
+        room = Room(max_fetches=3, max_events=10)
         room.take(6)
         room.take(7)
         waiting = asyncio.create_task(room.wait())

@@ -10,10 +10,11 @@ import pytest
 
 from streamer.errors import StaleOwner, StoreUnavailable
 from streamer.records import SourcePartition
-from streamer.window_store import RedisWindowStore, WindowStore
+from streamer.window_store import Question, RedisWindowStore, Snapshot, WindowStore, Write
 from tests.streamer.stores import InMemoryWindowStore
 
 SOURCE = SourcePartition("topicid0abcdefghijklmn", 3)
+NEXT = SourcePartition("topicid0abcdefghijklmn", 4)
 Scenario = Callable[[WindowStore], Awaitable[None]]
 Runner = Callable[[Scenario], None]
 
@@ -35,13 +36,31 @@ def run(request: pytest.FixtureRequest) -> Runner:
     return lambda scenario: asyncio.run(with_redis(scenario))
 
 
+async def read(store: WindowStore, source: SourcePartition, users: list[bytes]) -> Snapshot:
+    (snapshot,) = await store.read([Question(source, users)])
+    return snapshot
+
+
+async def write(
+    store: WindowStore,
+    source: SourcePartition,
+    expected: int | None,
+    reached: int,
+    states: dict[bytes, bytes],
+) -> None:
+    """Write to one partition, and raise its refusal."""
+    (refusal,) = await store.write([Write(source, expected, reached, states)])
+    if refusal is not None:
+        raise refusal
+
+
 async def _run(scenario: Scenario, store: WindowStore) -> None:
     await scenario(store)
 
 
 def test_an_empty_store_knows_no_offset_and_no_state(run: Runner) -> None:
     async def scenario(store: WindowStore) -> None:
-        snapshot = await store.read(SOURCE, [b"ann", b"bob"])
+        snapshot = await read(store, SOURCE, [b"ann", b"bob"])
         assert snapshot.offset is None
         assert snapshot.states == [None, None]
         assert await store.offset(SOURCE) is None
@@ -51,9 +70,9 @@ def test_an_empty_store_knows_no_offset_and_no_state(run: Runner) -> None:
 
 def test_what_was_written_is_read_with_the_offset_it_reaches(run: Runner) -> None:
     async def scenario(store: WindowStore) -> None:
-        await store.write(SOURCE, None, 5, {b"ann": b"\0one", b"bob": b"two"})
-        await store.write(SOURCE, 5, 9, {b"ann": b"three"})
-        snapshot = await store.read(SOURCE, [b"bob", b"cy", b"ann"])
+        await write(store, SOURCE, None, 5, {b"ann": b"\0one", b"bob": b"two"})
+        await write(store, SOURCE, 5, 9, {b"ann": b"three"})
+        snapshot = await read(store, SOURCE, [b"bob", b"cy", b"ann"])
         assert snapshot.offset == 9
         assert snapshot.states == [b"two", None, b"three"]
 
@@ -63,11 +82,11 @@ def test_what_was_written_is_read_with_the_offset_it_reaches(run: Runner) -> Non
 @pytest.mark.parametrize("expected", [None, 4, 8])
 def test_a_write_that_expects_another_offset_changes_nothing(run: Runner, expected: int | None) -> None:
     async def scenario(store: WindowStore) -> None:
-        await store.write(SOURCE, None, 5, {b"ann": b"one"})
+        await write(store, SOURCE, None, 5, {b"ann": b"one"})
         with pytest.raises(StaleOwner) as refusal:
-            await store.write(SOURCE, expected, 9, {b"ann": b"two", b"bob": b"two"})
+            await write(store, SOURCE, expected, 9, {b"ann": b"two", b"bob": b"two"})
         assert refusal.value.actual == 5
-        snapshot = await store.read(SOURCE, [b"ann", b"bob"])
+        snapshot = await read(store, SOURCE, [b"ann", b"bob"])
         assert snapshot.offset == 5
         assert snapshot.states == [b"one", None]
 
@@ -77,7 +96,7 @@ def test_a_write_that_expects_another_offset_changes_nothing(run: Runner, expect
 def test_a_write_into_an_emptied_store_is_refused(run: Runner) -> None:
     async def scenario(store: WindowStore) -> None:
         with pytest.raises(StaleOwner) as refusal:
-            await store.write(SOURCE, 5, 9, {b"ann": b"two"})
+            await write(store, SOURCE, 5, 9, {b"ann": b"two"})
         assert refusal.value.actual is None
 
     run(scenario)
@@ -85,8 +104,8 @@ def test_a_write_into_an_emptied_store_is_refused(run: Runner) -> None:
 
 def test_a_write_whose_answer_was_lost_may_be_repeated(run: Runner) -> None:
     async def scenario(store: WindowStore) -> None:
-        await store.write(SOURCE, None, 5, {b"ann": b"one"})
-        await store.write(SOURCE, None, 5, {b"ann": b"one"})
+        await write(store, SOURCE, None, 5, {b"ann": b"one"})
+        await write(store, SOURCE, None, 5, {b"ann": b"one"})
         assert await store.offset(SOURCE) == 5
 
     run(scenario)
@@ -94,9 +113,9 @@ def test_a_write_whose_answer_was_lost_may_be_repeated(run: Runner) -> None:
 
 def test_partitions_and_topics_made_anew_share_nothing(run: Runner) -> None:
     async def scenario(store: WindowStore) -> None:
-        await store.write(SOURCE, None, 5, {b"ann": b"one"})
+        await write(store, SOURCE, None, 5, {b"ann": b"one"})
         for other in (SourcePartition(SOURCE.topic_id, 4), SourcePartition("another0abcdefghijklmn", 3)):
-            snapshot = await store.read(other, [b"ann"])
+            snapshot = await read(store, other, [b"ann"])
             assert snapshot.offset is None
             assert snapshot.states == [None]
 
@@ -105,8 +124,41 @@ def test_partitions_and_topics_made_anew_share_nothing(run: Runner) -> None:
 
 def test_a_batch_without_users_still_moves_the_offset(run: Runner) -> None:
     async def scenario(store: WindowStore) -> None:
-        await store.write(SOURCE, None, 5, {})
-        assert (await store.read(SOURCE, [])).offset == 5
+        await write(store, SOURCE, None, 5, {})
+        assert (await read(store, SOURCE, [])).offset == 5
+
+    run(scenario)
+
+
+def test_partitions_that_are_read_together_keep_to_themselves(run: Runner) -> None:
+    async def scenario(store: WindowStore) -> None:
+        await write(store, SOURCE, None, 5, {b"ann": b"one", b"bob": b"two"})
+        await write(store, NEXT, None, 7, {b"ann": b"three"})
+        first, none, second = await store.read(
+            [Question(SOURCE, [b"bob", b"cy", b"ann"]), Question(NEXT, []), Question(NEXT, [b"ann", b"bob"])]
+        )
+        assert (first.offset, first.states) == (5, [b"two", None, b"one"])
+        assert (none.offset, none.states) == (7, [])
+        assert (second.offset, second.states) == (7, [b"three", None])
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("stale_first", [True, False])
+def test_a_refused_write_stops_none_that_goes_with_it(run: Runner, stale_first: bool) -> None:
+    async def scenario(store: WindowStore) -> None:
+        await write(store, SOURCE, None, 5, {b"ann": b"one"})
+        stale = Write(SOURCE, 4, 9, {b"ann": b"two", b"bob": b"two"})
+        due = Write(NEXT, None, 3, {b"ann": b"three", b"cy": b"four"})
+        refusals = await store.write([stale, due] if stale_first else [due, stale])
+        refusal, nothing = refusals if stale_first else reversed(refusals)
+        assert isinstance(refusal, StaleOwner)
+        assert (refusal.expected, refusal.actual, nothing) == (4, 5, None)
+        kept, written = await store.read(
+            [Question(SOURCE, [b"ann", b"bob"]), Question(NEXT, [b"ann", b"cy"])]
+        )
+        assert (kept.offset, kept.states) == (5, [b"one", None])
+        assert (written.offset, written.states) == (3, [b"three", b"four"])
 
     run(scenario)
 
@@ -116,7 +168,7 @@ def test_states_expire_and_the_offset_stays(redis_url: str, unique_prefix: str) 
 
     async def scenario() -> None:
         async with aclosing(RedisWindowStore.connect(redis_url, unique_prefix, 7_000, 5_000, {})) as store:
-            await store.write(SOURCE, None, 5, {b"ann": b"one"})
+            await write(store, SOURCE, None, 5, {b"ann": b"one"})
 
     asyncio.run(scenario())
     with redis.Redis.from_url(redis_url) as client:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import streamer.app
+import streamer.journey
 import streamer.pipeline
 import streamer.publishing
 import streamer.scorer
@@ -30,9 +31,8 @@ from benchmarks.support.faults.hooks import (
 from foreclick.cli import main
 from streamer.errors import StaleOwner
 from streamer.publishing import KafkaPublisher
-from streamer.records import SourcePartition
 from streamer.scoring import ScoredBatch
-from streamer.window_store import RedisWindowStore, Snapshot
+from streamer.window_store import Question, RedisWindowStore, Snapshot, Write
 
 _SENT_S: Final = 0.001  # time enough to hand a batch to the producer's task, not to hear of it
 _control = Control(Path(os.environ[CONTROL_VARIABLE]))
@@ -48,50 +48,51 @@ class HookedStore(RedisWindowStore):
         super().__init__(*arguments, **options)
         _stores.append(self)
 
-    async def read(self, source: SourcePartition, users: Sequence[bytes]) -> Snapshot:
+    async def read(self, questions: Sequence[Question]) -> list[Snapshot]:
         """See `WindowStore.read`."""
-        snapshot = await super().read(source, users)
+        snapshots = await super().read(questions)
         _control.pass_point("read")
-        return snapshot
+        return snapshots
 
-    async def write(
-        self, source: SourcePartition, expected: int | None, reached: int, states: Mapping[bytes, bytes]
-    ) -> None:
+    async def write(self, writes: Sequence[Write]) -> list[StaleOwner | None]:
         """See `WindowStore.write`."""
         if _sabotage == NO_GUARANTEES:
-            _in_background(self._write_unguarded(source, reached, states))
-            return
+            _in_background(self._write_unguarded(writes))
+            return [None] * len(writes)
         if _sabotage == ACK_FIRST:
-            expected = reached
-        try:
-            await super().write(source, expected, reached, states)
-        except StaleOwner as stale:
-            _control.note_refusal(source.partition, stale.expected, stale.actual)
-            raise
-        _control.pass_point("written")
+            writes = [write._replace(expected=write.reached) for write in writes]
+        refusals = await super().write(writes)
+        for write, refusal in zip(writes, refusals, strict=True):
+            if refusal is not None:
+                _control.note_refusal(write.source.partition, refusal.expected, refusal.actual)
+        if None in refusals:
+            _control.pass_point("written")
+        return refusals
 
-    async def _write_unguarded(
-        self, source: SourcePartition, reached: int, states: Mapping[bytes, bytes]
-    ) -> None:
-        """Store states and offset whatever stands there, with no time to live, in one command."""
-        root = self._root(source)
-        pairs = [part for user, state in states.items() for part in (root + user, state)]
-        await self._ask("MSET", root, str(reached), *pairs)
+    async def _write_unguarded(self, writes: Sequence[Write]) -> None:
+        """Store states and offsets whatever stands there, with no time to live, in one command."""
+        pairs: list[bytes | str] = []
+        for write in writes:
+            root = self._root(write.source)
+            pairs += root, str(write.reached)
+            pairs += [part for user, state in write.states.items() for part in (root + user, state)]
+        await self._ask("MSET", *pairs)
 
 
 class HookedPublisher(KafkaPublisher):
     """Passes the points of publishing; when sabotaged, moves the partition on before it publishes."""
 
-    async def publish(self, batch: ScoredBatch) -> None:
+    async def publish(self, batches: Sequence[ScoredBatch]) -> None:
         """See `Publisher.publish`."""
         _control.note_tasks(len(asyncio.all_tasks()))
         if _sabotage == NO_GUARANTEES:
-            _in_background(super().publish(batch))
+            _in_background(super().publish(batches))
             return
         if _sabotage:
-            await _move_on(batch)
+            for batch in batches:
+                await _move_on(batch)
         asyncio.get_running_loop().call_later(_SENT_S, _control.pass_point, "publishing")
-        await super().publish(batch)
+        await super().publish(batches)
         if not _sabotage:  # whose batch has passed this point already, too early
             _control.pass_point("published")
 
@@ -101,7 +102,7 @@ async def _move_on(batch: ScoredBatch) -> None:
     states = batch.states if _sabotage == WRITE_FIRST else {}
     for store in _stores:
         reached = await store.offset(batch.source)
-        await RedisWindowStore.write(store, batch.source, reached, batch.next_offset, states)
+        await RedisWindowStore.write(store, [Write(batch.source, reached, batch.next_offset, states)])
     if batch.predictions:  # a batch of repeated events alone publishes nothing, and loses nothing
         _control.pass_point("published")
 
@@ -143,7 +144,7 @@ def _passing(point: str, *, before: bool = False) -> Callable[[Any], Any]:
 def wrap_product() -> None:
     """Wrap the parts of `streamer` that this process runs."""
     _replace(streamer.pipeline.Pipeline, "submit", _passing("fetched", before=True))
-    _replace(streamer.pipeline, "decode_batch", _passing("decoded"))
+    _replace(streamer.journey, "decode_batch", _passing("decoded"))
     _replace(streamer.scoring, "take_steps", _passing("windowed"))
     _replace(streamer.scorer, "score_group", _passing("scored"))
     _replace(streamer.app, "KafkaPublisher", lambda _: HookedPublisher)
