@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
@@ -29,6 +29,16 @@ class Publisher(Protocol):
 
 _Record = tuple[bytes | None, bytes | None, int | None, list[tuple[str, bytes]]]
 """Key, value, timestamp (None for the time at which it is published) and headers."""
+
+
+class _Filled(NamedTuple):
+    """A record batch, and where it goes."""
+
+    producer: AIOKafkaProducer
+    topic: str
+    partition: int
+    builder: Any
+
 
 _NO_HEADERS: Final[list[tuple[str, bytes]]] = []
 
@@ -82,9 +92,10 @@ class KafkaPublisher:
 
     async def publish(self, batches: Sequence[ScoredBatch]) -> None:
         """See `Publisher.publish`."""
+        with self._profile.measure("publish"):
+            filled = [one for batch in batches for one in self._filled(batch)]
         try:
-            acks = [ack for batch in batches for ack in await self._hand_in(batch)]
-            await asyncio.gather(*acks)
+            await asyncio.gather(*[await self._send(one) for one in filled])
         except MessageSizeTooLargeError as error:
             raise PublishFailed(
                 "the brokers find a batch too large; raise max.message.bytes of the dead-letter topic"
@@ -92,26 +103,28 @@ class KafkaPublisher:
         except KafkaError as error:
             raise PublishFailed(f"the brokers did not take a batch: {error!r}; are they up?") from error
 
-    async def _hand_in(self, batch: ScoredBatch) -> list[asyncio.Future[Any]]:
-        partition = batch.source.partition
-        letters = (_dead_letter(batch.source, letter) for letter in batch.dead_letters)
-        predictions = ((key, value, None, _NO_HEADERS) for key, value in batch.predictions)
-        acks = await self._send(self._compressor, self._dead_letters_topic, partition, letters)
-        return acks + await self._send(self._producer, self._predictions_topic, partition, predictions)
-
-    async def _send(
-        self, producer: AIOKafkaProducer, topic: str, partition: int, records: Iterable[_Record]
-    ) -> list[asyncio.Future[Any]]:
-        """Hand in ``records`` as whole record batches, and return the futures of their acks.
+    def _filled(self, batch: ScoredBatch) -> Iterator[_Filled]:
+        """Yield whole record batches of what became of ``batch``.
 
         Unlike single sends, batches take records that have neither a key nor a value, and of any size.
         """
-        with self._profile.measure("publish"):
-            builders = _filled(producer, records)
+        partition = batch.source.partition
+        if batch.dead_letters:
+            letters = (_dead_letter(batch.source, letter) for letter in batch.dead_letters)
+            for builder in _builders(self._compressor, letters):
+                yield _Filled(self._compressor, self._dead_letters_topic, partition, builder)
+        predictions = ((key, value, None, _NO_HEADERS) for key, value in batch.predictions)
+        for builder in _builders(self._producer, predictions):
+            yield _Filled(self._producer, self._predictions_topic, partition, builder)
+
+    async def _send(self, filled: _Filled) -> asyncio.Future[Any]:
+        """Hand in a record batch, and return the future of its ack."""
+        producer, topic, partition, builder = filled
         known = producer.client.cluster.partitions_for_topic(topic)
-        if builders and known is not None and partition not in known:
+        if known is not None and partition not in known:
             await _learn_of(producer, topic, partition)
-        return [await producer.send_batch(builder, topic, partition=partition) for builder in builders]
+        ack: asyncio.Future[Any] = await producer.send_batch(builder, topic, partition=partition)
+        return ack
 
 
 async def _learn_of(producer: AIOKafkaProducer, topic: str, partition: int) -> None:
@@ -124,7 +137,7 @@ async def _learn_of(producer: AIOKafkaProducer, topic: str, partition: int) -> N
         )
 
 
-def _filled(producer: AIOKafkaProducer, records: Iterable[_Record]) -> list[Any]:
+def _builders(producer: AIOKafkaProducer, records: Iterable[_Record]) -> list[Any]:
     """Return record batches of ``records``; the first record of a batch always fits."""
     builders: list[Any] = []
     append: Any = _is_full
