@@ -8,7 +8,7 @@ and for absent. The features are declared in `model_store.features.table`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 ENCODER_FILE: Final = "encoder.json"
 ITEM_COUNTS_FILE: Final = "item_counts.npy"
 _STATISTICS_EVENTS: Final = 1_000_000
+_NO_COLUMNS: Final = np.empty((0, 2), np.int64)
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,16 @@ class Encoder:
 
         It must reach back at least `lookback_events`; rows further back are not read.
         """
+        inputs = self._encoded(lookback, self._extra_columns, self.extra_features)
+        return replace(inputs, visits=visit_statistics(rows, lookback)) if self._tells_visits else inputs
+
+    def encode_for_network(self, lookback: Lookback) -> Inputs:
+        """Return what the network's body reads of the events of ``lookback``: `encode` less the rest."""
+        return self._encoded(lookback, _NO_COLUMNS, 0)
+
+    def _encoded(
+        self, lookback: Lookback, extra_columns: npt.NDArray[np.int64], extra_features: int
+    ) -> Inputs:
         if self.cleaning is None:
             source, index = lookback.kernel_source, lookback.index
         else:
@@ -164,7 +175,7 @@ class Encoder:
             source, index = kernel_rows(self.cleaning.repaired(own.source)), own.index
         indices = np.empty((3, len(index)), np.int32)
         numeric = np.empty((len(index), self.numeric_features), np.float32)
-        extra = np.empty((len(index), self.extra_features), np.float32)
+        extra = np.empty((len(index), extra_features), np.float32)
         fill_inputs(
             source,
             index,
@@ -174,15 +185,14 @@ class Encoder:
             self._categories.table,
             self._learned,
             self._columns,
-            self._extra_columns,
+            extra_columns,
             indices,
             numeric,
             extra,
             np.empty((2, TYPES + 1), np.int64),
         )
-        visits = visit_statistics(rows, lookback) if self._tells_visits else None
         item, event_type, category = indices
-        return Inputs(item, event_type, category, numeric, visits, extra if self.extra_features else None)
+        return Inputs(item, event_type, category, numeric, None, extra if extra_features else None)
 
     def encode_window(self, rows: Rows) -> Inputs:
         """Return the inputs of a whole window, oldest event first."""

@@ -26,13 +26,22 @@ class RecurrentBody:
         return self._cell.state_units
 
     @property
+    def projected_units(self) -> int:
+        """How many numbers `project` gives of an event."""
+        return self._cell.projected_units
+
+    @property
     def bounded(self) -> bool:
         """Whether a state's numbers lie inside -1 to 1."""
         return self._cell.bounded
 
-    def step(self, state: Floats, inputs: Inputs) -> Floats:
+    def project(self, inputs: Inputs) -> Floats:
+        """Return what a step takes of each event beside the state, float32[batch, projected units]."""
+        return self._cell.project(self._read(inputs))
+
+    def go_on(self, state: Floats, projected: Floats) -> Floats:
         """Return the states float32[batch, state_units] after one more event of each user."""
-        return self._cell.step(state, self._read(inputs))
+        return self._cell.go_on(state, projected)
 
     def _read(self, inputs: Inputs) -> Floats:
         """Return what the cell reads, float32[batch, input units]: the three vectors and the numbers."""

@@ -102,6 +102,11 @@ class ServedModel:
         return 0 if self._cell_body is None else self._cell_body.state_units
 
     @property
+    def projected_units(self) -> int:
+        """How many numbers `project` gives of an event; 0 if the model is not recurrent."""
+        return 0 if self._cell_body is None else self._cell_body.projected_units
+
+    @property
     def state_bounded(self) -> bool:
         """Whether a state's numbers lie inside -1 to 1, as `stored_states` asks."""
         return self._cell_body is not None and self._cell_body.bounded
@@ -118,12 +123,29 @@ class ServedModel:
     def step(self, state: Floats, inputs: Inputs) -> Floats:
         """Return the states after one more event of each user, float32[batch, state_units].
 
-        The result is in the form in which states are stored, so that a batch's end changes nothing. Raises
-        ValueError if the model is not recurrent.
+        It is `go_on` behind `project`. Raises ValueError if the model is not recurrent.
         """
+        return self.go_on(state, self.project(inputs))
+
+    def project(self, inputs: Inputs) -> Floats:
+        """Return what `go_on` takes of each event, float32[batch, projected_units]: it hangs on no state.
+
+        Raises ValueError if the model is not recurrent.
+        """
+        return self._stepped_body().project(inputs)
+
+    def go_on(self, state: Floats, projected: Floats) -> Floats:
+        """Return the states after one more event of each user, float32[batch, state_units].
+
+        ``projected`` is what `project` says of the events. The result is in the form in which states are
+        stored, so that a batch's end changes nothing. Raises ValueError if the model is not recurrent.
+        """
+        return self._stepped_body().go_on(state, projected)
+
+    def _stepped_body(self) -> RecurrentBody:
         if self._cell_body is None:
             raise ValueError(f"a {self.specification.network} network cannot be stepped")
-        return self._cell_body.step(state, inputs)
+        return self._cell_body
 
     def behind_windows(self, windows: Sequence[bytes]) -> Floats:
         """Return what `heads` reads behind the last event of each packed window, [windows, units].

@@ -10,6 +10,7 @@ recurrent kernel and b the bias; the parts of W, U and b for one gate carry its 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Protocol
 
@@ -35,14 +36,52 @@ class RecurrentCell(Protocol):
     def state_units(self) -> int:
         """How many numbers a state holds. The hidden vector comes first in it."""
 
+    @property
+    def projected_units(self) -> int:
+        """How many numbers `project` gives of an event."""
+
     def step(self, state: Floats, inputs: Floats) -> Floats:
         """Return the states [batch, state units] after one more event of ``inputs`` [batch, input units].
 
-        The states of users' first events are zeros. Neither argument is changed.
+        The states of users' first events are zeros. Neither argument is changed. It is `go_on` behind
+        `project`.
         """
 
+    def project(self, inputs: Floats) -> Floats:
+        """Return the part of a step that hangs on ``inputs`` alone, [batch, projected units].
 
-class SimpleRnnCell:
+        So many events of one user can have it at once, though each one's step waits for the one before.
+        """
+
+    def go_on(self, state: Floats, projected: Floats) -> Floats:
+        """Return the states [batch, state units] after one more event, whose `project` is ``projected``."""
+
+
+class _SteppedCell(ABC):
+    """A step in its two parts."""
+
+    _kernel: Floats
+
+    def step(self, state: Floats, inputs: Floats) -> Floats:
+        """See `RecurrentCell`."""
+        return self.go_on(state, self.project(inputs))
+
+    def project(self, inputs: Floats) -> Floats:
+        """See `RecurrentCell`."""
+        projected: Floats = inputs @ self._kernel
+        return projected
+
+    @property
+    def projected_units(self) -> int:
+        """See `RecurrentCell`."""
+        return self._kernel.shape[1]
+
+    @abstractmethod
+    def go_on(self, state: Floats, projected: Floats) -> Floats:
+        """See `RecurrentCell`."""
+
+
+class SimpleRnnCell(_SteppedCell):
     """A plain recurrent unit: h' = tanh(x W + h U + b). Source: Elman 1990; `keras.layers.SimpleRNN`."""
 
     gates: ClassVar = 1
@@ -64,15 +103,15 @@ class SimpleRnnCell:
         """How many numbers a state holds: the cell's units."""
         return self._units
 
-    def step(self, state: Floats, inputs: Floats) -> Floats:
+    def go_on(self, state: Floats, projected: Floats) -> Floats:
         """Return the hidden vectors float32[batch, units] after one more event; see `RecurrentCell`."""
-        stepped: Floats = inputs @ self._kernel
-        stepped += state @ self._recurrent_kernel
+        stepped: Floats = state @ self._recurrent_kernel
+        stepped += projected
         stepped += self._bias
         return rounded(np.tanh(stepped, out=stepped))
 
 
-class LstmCell:
+class LstmCell(_SteppedCell):
     """A long short-term memory, as `keras.layers.LSTM` computes it. A state is h and c, one after another.
 
     With the gates in the order i, f, g, o:
@@ -106,11 +145,11 @@ class LstmCell:
         """How many numbers a state holds: twice the cell's units."""
         return 2 * self._units
 
-    def step(self, state: Floats, inputs: Floats) -> Floats:
+    def go_on(self, state: Floats, projected: Floats) -> Floats:
         """Return the states float32[batch, 2 units] after one more event; see `RecurrentCell`."""
         units = self._units
-        gates = inputs @ self._kernel  # float32[batch, 4 units]
-        gates += state[:, :units] @ self._recurrent_kernel
+        gates = state[:, :units] @ self._recurrent_kernel  # float32[batch, 4 units]
+        gates += projected
         gates += self._bias
         np.tanh(gates, out=gates)
         candidate = gates[:, 2 * units : 3 * units].copy()
@@ -126,7 +165,7 @@ class LstmCell:
         return stepped
 
 
-class GruCell:
+class GruCell(_SteppedCell):
     """A gated recurrent unit, as `keras.layers.GRU` computes it with ``reset_after=True``.
 
     With the gates in the order z, r, n, and b and c the two rows of the bias:
@@ -161,17 +200,16 @@ class GruCell:
         """How many numbers a state holds: the cell's units."""
         return self._units
 
-    def step(self, state: Floats, inputs: Floats) -> Floats:
+    def go_on(self, state: Floats, projected: Floats) -> Floats:
         """Return the hidden vectors float32[batch, units] after one more event; see `RecurrentCell`."""
         units, count = self._units, len(state)
         state = np.ascontiguousarray(state)
-        from_inputs = inputs @ self._kernel  # float32[batch, 3 units]
         from_state = state @ self._recurrent_kernel  # float32[batch, 3 units]
         gates = np.empty((count, 2 * units), np.float32)
-        fill_gates(from_inputs, from_state, self._bias, gates)
+        fill_gates(projected, from_state, self._bias, gates)
         np.tanh(gates, out=gates)
         candidate = np.empty((count, units), np.float32)
-        fill_candidate(from_inputs, from_state, self._bias, self._candidate_bias, gates, candidate)
+        fill_candidate(projected, from_state, self._bias, self._candidate_bias, gates, candidate)
         np.tanh(candidate, out=candidate)
         stepped = np.empty((count, units), np.float32)
         fill_stepped(state, gates, candidate, stepped)

@@ -15,9 +15,10 @@ import numpy.typing as npt
 from model_store.encoder import Inputs
 from model_store.kernels.text import equal_texts
 from model_store.own_items import OWN_EVENTS
-from model_store.recompute import states_of_windows
+from model_store.recompute import states_behind, states_of_windows
 from model_store.serving import ServedModel
 from model_store.stored_states import packed_states, states_at
+from model_store.windows import Rows
 from streamer.cleaning import gate_of
 from streamer.profile import Profile
 from streamer.records import DeadLetter, SourcePartition
@@ -67,9 +68,9 @@ def score_group(
     with profile.measure("cleaning"):
         flags = gate.flags(steps.windows.all_packed()) if gate is not None else None
     with profile.measure("network"):
-        rows, lookback = steps.windows.lookback(max(model.lookback_events, OWN_EVENTS - 1))
-        inputs = model.encoder.encode(rows, lookback)
-        states = _advance(model, steps, inputs)
+        last, lookback = steps.windows.lookback(max(model.lookback_events, OWN_EVENTS - 1))
+        inputs = model.encoder.encode(last, lookback)
+        states = _advance(model, steps, lookback.source, inputs)
         outputs = predict(model, steps, states, inputs, settings.rendering)
     with profile.measure("next items"):
         next_items = find_next_items(model, steps, lookback, outputs.heads, settings.rendering)
@@ -127,22 +128,25 @@ def _records(model: ServedModel, steps: Steps, states: States, ends: list[int]) 
     )
 
 
-def _advance(model: ServedModel, steps: Steps, inputs: Inputs) -> States:
+def _advance(model: ServedModel, steps: Steps, rows: Rows, inputs: Inputs) -> States:
     """Return what the heads read behind each step, float32[steps, …]; ``inputs`` are its encoded event.
 
+    ``rows`` are those of the steps' windows.
     Of a recurrent model that is the state; any other is run over all the steps' windows at once.
     """
     if not model.recurrent:
         return states_of_windows(model, steps.windows.all_packed())
+    projected = model.project(inputs)
     if not (steps.rebuilds.any() or (steps.priors >= 0).any()):
-        return model.step(_kept_states(model, steps, np.arange(len(steps))), inputs)
+        return model.go_on(_kept_states(model, steps, np.arange(len(steps))), projected)
     states = model.zero_state(len(steps))
     rebuilt = np.flatnonzero(steps.rebuilds)
     if rebuilt.size:
-        states[rebuilt] = states_of_windows(model, [steps.windows.packed(step) for step in rebuilt.tolist()])
+        starts, counts = steps.windows.starts[rebuilt], steps.windows.counts[rebuilt]
+        states[rebuilt] = states_behind(model, rows, starts, counts)
     for indices in _incremental_rounds(steps):
         before = _states_before(model, steps, states, indices)
-        states[indices] = model.step(before, inputs.take(indices))
+        states[indices] = model.go_on(before, projected[indices])
     return states
 
 

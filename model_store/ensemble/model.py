@@ -65,15 +65,24 @@ class EnsembleModel(ServedModel):
         return sum(member.state_units for member in self._members)
 
     @property
+    def projected_units(self) -> int:
+        """How many numbers `project` gives of an event: those of all networks."""
+        return sum(member.projected_units for member in self._members)
+
+    @property
     def state_bounded(self) -> bool:
         """Whether the numbers of all networks' states lie inside -1 to 1."""
         return all(member.state_bounded for member in self._members)
 
-    def step(self, state: Floats, inputs: Inputs) -> Floats:
+    def project(self, inputs: Inputs) -> Floats:
+        """Return what `go_on` takes of each event, of one network behind another."""
+        return np.concatenate([member.project(inputs) for member in self._members], axis=1)
+
+    def go_on(self, state: Floats, projected: Floats) -> Floats:
         """Return the states after one more event of each user, float32[batch, state_units]."""
-        stepped = [
-            member.step(part, inputs) for member, part in zip(self._members, self._parts(state), strict=True)
-        ]
+        ends = np.cumsum([member.projected_units for member in self._members])
+        parts = zip(self._members, self._parts(state), np.split(projected, ends[:-1], axis=1), strict=True)
+        stepped = [member.go_on(part, np.ascontiguousarray(of_inputs)) for member, part, of_inputs in parts]
         return np.concatenate(stepped, axis=1)
 
     def heads(self, state: Floats, inputs: Inputs) -> EnsembleHeads:
