@@ -74,7 +74,7 @@ class _SteppedCell(ABC):
     @property
     def projected_units(self) -> int:
         """See `RecurrentCell`."""
-        return self._kernel.shape[1]
+        return int(self._kernel.shape[1])
 
     @abstractmethod
     def go_on(self, state: Floats, projected: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """The life of an event, from a fetched record to a prediction, in the order that loses nothing.
 
 1. the transport hands in what one fetch brought: a batch of each partition that had records;
-2. decode; 3. read the users' states; 4. and 5. windows, states and heads, in the scoring thread;
+2. decode; 3. read the users' states; 4. and 5. windows, states and heads, in the scoring threads;
 6. publish and await the acks; 7. write the states and the offset in one guarded step; 8. done.
 
 The batches of a fetch go through the steps together, each a `Journey`. Fetches overlap: each step runs

@@ -1,6 +1,7 @@
-"""The scoring thread: takes every batch that is ready, scores them together, and takes the next ones.
+"""The scoring threads: take every batch that is ready, score them together, and take the next ones.
 
-No batch waits for a timer: a lone event is scored at once, a backlog in large groups.
+No batch waits for a timer: a lone event is scored at once, a backlog in large groups. Of a large group, one
+thread advances the users' states, for which the next group waits, and another makes the predictions.
 """
 
 from __future__ import annotations
@@ -8,16 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
 from model_store.serving import ServedModel
 from streamer.profile import Profile
-from streamer.scoring import ScoredBatch, ScoringSettings, score_group
+from streamer.scoring import Advanced, ScoredBatch, ScoringSettings, advance, finish
 from streamer.windowing import Group
+
+# What a smaller group's end takes is less than another thread's attention costs.
+HANDED_OVER_EVENTS: Final = 128
 
 
 class _Waiting(NamedTuple):
@@ -30,11 +35,41 @@ class _Waiting(NamedTuple):
         return sum(len(batch.events) for batch, _ in self.batches)
 
 
+@dataclass(frozen=True)
+class _Group:
+    """What is scored at once; it is never empty."""
+
+    waiting: list[_Waiting]
+    scored_at_ms: int
+
+    @property
+    def model(self) -> ServedModel:
+        return self.waiting[0].model
+
+    @property
+    def events(self) -> int:
+        return sum(one.events for one in self.waiting)
+
+    @property
+    def batches(self) -> Group:
+        return [batch for one in self.waiting for batch in one.batches]
+
+    def resolve(self, scored: list[ScoredBatch]) -> None:
+        """Tell those who wait what became of their batches."""
+        results = iter(scored)
+        for one in self.waiting:
+            own = list(islice(results, len(one.batches)))
+            if not one.result.done():
+                one.result.set_result(own)
+
+
 class Scorer:
     """Scores batches in the order in which they are handed in, those of one model together.
 
+    There is at most one group whose users advance, and one whose predictions are made.
+
     ``model`` is the one that serves. `run` must be running. ``max_group_events`` bounds how many events are
-    scored at once.
+    scored at once; from ``handed_over_events`` on a group's predictions are made in the second thread.
     """
 
     def __init__(
@@ -44,15 +79,21 @@ class Scorer:
         max_group_events: int,
         now_ms: Callable[[], int],
         profile: Profile,
+        *,
+        handed_over_events: int = HANDED_OVER_EVENTS,
     ) -> None:
         self.model = model
         self._settings = settings
         self._max_group_events = max_group_events
         self._now_ms = now_ms
         self._profile = profile
+        self._handed_over_events = handed_over_events
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._held: _Waiting | None = None
-        self._thread = scoring_thread()
+        self._advanced: asyncio.Queue[tuple[_Group, Advanced]] = asyncio.Queue()
+        self._finishing = False
+        self._advancing_thread = scoring_thread()
+        self._finishing_thread = scoring_thread()
 
     def swap(self, model: ServedModel) -> None:
         """Let ``model`` serve: batches that come from now on are for it."""
@@ -66,25 +107,46 @@ class Scorer:
 
     async def run(self) -> None:
         """Score until cancelled. A failure of the model ends the run, and nothing of its group is acked."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._finish_all())
+            await self._advance_all()
+
+    def close(self) -> None:
+        """End the scoring threads once their current groups are done."""
+        for thread in (self._advancing_thread, self._finishing_thread):
+            thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _advance_all(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             group = await self._next_group()
-            work = [batch for one in group for batch in one.batches]
-            model = group[0].model
-            scored = iter(await loop.run_in_executor(self._thread, self._score, model, work, self._now_ms()))
-            for one in group:
-                results = list(islice(scored, len(one.batches)))
-                if not one.result.done():
-                    one.result.set_result(results)
+            at_once = group.events < self._handed_over_events and not self._finishing
+            advanced, scored = await loop.run_in_executor(
+                self._advancing_thread, self._advance, group, at_once
+            )
+            await self._advanced.join()
+            if scored is not None:
+                group.resolve(scored)
+            else:
+                self._finishing = True
+                self._advanced.put_nowait((group, advanced))
 
-    def close(self) -> None:
-        """End the scoring thread once its current group is done."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+    async def _finish_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            group, advanced = await self._advanced.get()
+            group.resolve(await loop.run_in_executor(self._finishing_thread, self._finish, group, advanced))
+            self._finishing = False
+            self._advanced.task_done()
 
-    def _score(self, model: ServedModel, work: Group, scored_at_ms: int) -> list[ScoredBatch]:
-        return score_group(model, work, self._settings, scored_at_ms, self._profile)
+    def _advance(self, group: _Group, at_once: bool) -> tuple[Advanced, list[ScoredBatch] | None]:
+        advanced = advance(group.model, group.batches, self._settings, self._profile)
+        return advanced, self._finish(group, advanced) if at_once else None
 
-    async def _next_group(self) -> list[_Waiting]:
+    def _finish(self, group: _Group, advanced: Advanced) -> list[ScoredBatch]:
+        return finish(advanced, self._settings, group.scored_at_ms, self._profile)
+
+    async def _next_group(self) -> _Group:
         group = [self._held or await self._waiting.get()]
         self._held = None
         events = group[0].events
@@ -95,7 +157,7 @@ class Scorer:
                 break
             group.append(following)
             events += following.events
-        return group
+        return _Group(group, self._now_ms())
 
 
 def scoring_thread() -> ThreadPoolExecutor:

@@ -1,7 +1,8 @@
 """Steps 4 and 5: windows, hidden states and heads for every event of a group of batches, at once.
 
-`score_group` is a pure function of the model, the batches and their users' states; `streamer.scorer`
-calls it in the scoring thread.
+`advance` does all that the next group waits for, and `finish` the rest, so that `streamer.scorer` can run one
+group's end beside the next one's beginning. Both together are a pure function of the model, the batches and
+their users' states.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from model_store.encoder import Inputs
 from model_store.kernels.text import equal_texts
+from model_store.lookback import Lookback
 from model_store.own_items import OWN_EVENTS
 from model_store.recompute import states_behind, states_of_windows
 from model_store.serving import ServedModel
@@ -50,6 +52,26 @@ class ScoredBatch:
     states: dict[bytes, bytes] = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Advanced:
+    """A group whose users' slots are advanced: what its predictions are made of.
+
+    ``states`` float32[steps, …] is what the heads read behind each step, ``inputs`` and ``lookback`` are its
+    event and its past, ``flags`` what the model's cleaning says of it. ``kept`` are the records that each
+    batch leaves behind, by user.
+    """
+
+    model: ServedModel
+    group: Group
+    plans: Sequence[BatchPlan]
+    steps: Steps
+    lookback: Lookback
+    inputs: Inputs
+    states: States
+    flags: Sequence[tuple[str, ...]] | None
+    kept: Sequence[dict[bytes, bytes]]
+
+
 def score_group(
     model: ServedModel,
     group: Group,
@@ -57,7 +79,12 @@ def score_group(
     scored_at_ms: int,
     profile: Profile,
 ) -> list[ScoredBatch]:
-    """Return the predictions of every batch of ``group``, in order, and advance the users' slots.
+    """Return the predictions of every batch of ``group``, in order, and advance the users' slots."""
+    return finish(advance(model, group, settings, profile), settings, scored_at_ms, profile)
+
+
+def advance(model: ServedModel, group: Group, settings: ScoringSettings, profile: Profile) -> Advanced:
+    """Put the events of ``group`` into their users' windows and states, and leave these in the slots.
 
     The batches of one partition stand in order. A user's second event sees the state behind the first.
     """
@@ -70,47 +97,55 @@ def score_group(
     with profile.measure("network"):
         last, lookback = steps.windows.lookback(max(model.lookback_events, OWN_EVENTS - 1))
         inputs = model.encoder.encode(last, lookback)
-        states = _advance(model, steps, lookback.source, inputs)
-        outputs = predict(model, steps, states, inputs, settings.rendering)
-    with profile.measure("next items"):
-        next_items = find_next_items(model, steps, lookback, outputs.heads, settings.rendering)
-    with profile.measure("predictions"):
-        sources = [batch.source for batch, _ in group]
-        source_of_step = np.repeat(np.arange(len(group)), [plan.end_step - plan.first_step for plan in plans])
-        predictions = render(model, steps, sources, source_of_step, outputs, next_items, scored_at_ms, flags)
+        states = _stepped(model, steps, lookback.source, inputs)
     with profile.measure("states"):
-        return _results(group, plans, steps, predictions, states, model)
+        kept = _keep(group, plans, steps, states, model)
+    return Advanced(model, group, plans, steps, lookback, inputs, states, flags, kept)
 
 
-def _results(
-    group: Group,
-    plans: Sequence[BatchPlan],
-    steps: Steps,
-    predictions: list[tuple[bytes, bytes]],
-    states: States,
-    model: ServedModel,
+def finish(
+    advanced: Advanced, settings: ScoringSettings, scored_at_ms: int, profile: Profile
 ) -> list[ScoredBatch]:
-    """Give each batch its predictions, and the states to store behind it; leave the newest in the slots."""
-    records = iter(_records(model, steps, states, [step for plan in plans for step in plan.ends.values()]))
-    partial = steps.partial[steps.users]
-    results = []
-    for (batch, slots), plan in zip(group, plans, strict=True):
-        kept = dict(zip(plan.ends, records, strict=False))
-        for user, record in kept.items():
-            slots[user].record = record
-        for step in np.flatnonzero(partial[plan.first_step : plan.end_step]).tolist():
-            slots[steps.keys[plan.first_step + step]].partial = True
-        results.append(
-            ScoredBatch(
-                batch.source,
-                batch.next_offset,
-                predictions[plan.first_step : plan.end_step],
-                batch.dead_letters,
-                batch.duplicate_events,
-                kept,
-            )
+    """Return the predictions of every batch of the group, in order. Nothing that is shared changes."""
+    model, steps, plans = advanced.model, advanced.steps, advanced.plans
+    with profile.measure("heads"):
+        outputs = predict(model, steps, advanced.states, advanced.inputs, settings.rendering)
+    with profile.measure("next items"):
+        next_items = find_next_items(model, steps, advanced.lookback, outputs.heads, settings.rendering)
+    with profile.measure("predictions"):
+        sources = [batch.source for batch, _ in advanced.group]
+        source_of_step = np.repeat(np.arange(len(plans)), [plan.end_step - plan.first_step for plan in plans])
+        predictions = render(
+            model, steps, sources, source_of_step, outputs, next_items, scored_at_ms, advanced.flags
         )
-    return results
+    return [
+        ScoredBatch(
+            batch.source,
+            batch.next_offset,
+            predictions[plan.first_step : plan.end_step],
+            batch.dead_letters,
+            batch.duplicate_events,
+            kept,
+        )
+        for (batch, _), plan, kept in zip(advanced.group, plans, advanced.kept, strict=True)
+    ]
+
+
+def _keep(
+    group: Group, plans: Sequence[BatchPlan], steps: Steps, states: States, model: ServedModel
+) -> list[dict[bytes, bytes]]:
+    """Return the records to store behind each batch, by user, and leave the newest in the slots."""
+    records = iter(_records(model, steps, states, [step for plan in plans for step in plan.ends.values()]))
+    kept = [dict(zip(plan.ends, records, strict=False)) for plan in plans]
+    for (_, slots), of_batch in zip(group, kept, strict=True):
+        for user, record in of_batch.items():
+            slots[user].record = record
+    partial = steps.partial[steps.users]
+    if partial.any():
+        for (_, slots), plan in zip(group, plans, strict=True):
+            for step in np.flatnonzero(partial[plan.first_step : plan.end_step]).tolist():
+                slots[steps.keys[plan.first_step + step]].partial = True
+    return kept
 
 
 def _records(model: ServedModel, steps: Steps, states: States, ends: list[int]) -> list[bytes]:
@@ -128,7 +163,7 @@ def _records(model: ServedModel, steps: Steps, states: States, ends: list[int]) 
     )
 
 
-def _advance(model: ServedModel, steps: Steps, rows: Rows, inputs: Inputs) -> States:
+def _stepped(model: ServedModel, steps: Steps, rows: Rows, inputs: Inputs) -> States:
     """Return what the heads read behind each step, float32[steps, …]; ``inputs`` are its encoded event.
 
     ``rows`` are those of the steps' windows.
