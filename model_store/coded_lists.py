@@ -1,8 +1,9 @@
 """The items of a large catalogue in many short lists (an inverted file), with 8 bits kept of each number.
 
-A query is compared with all centroids by their 4-bit codes (faiss's FastScan of a product quantiser), exactly
-with the best of them, then with the 8-bit codes in the nearest lists, and at last with the network's own
-vectors of the best items, so that those are held once. No step depends on the queries beside it.
+A query is compared with all centroids by the sides of random directions on which they stand
+(`model_store.kernels.list_choice`), with the best of them by 8-bit codes, then with the codes in the nearest
+lists, and at last with the network's own vectors of the best items, so that those are held once. No step
+depends on the queries beside it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.kernels.coded_lists import Lists, Room, search_lists
+from model_store.kernels.list_choice import BLOCK_LISTS, DIRECTIONS, WORD_BITS, Centroids, Choice
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Told = Callable[[int, int], None]
 
-CENTROIDS_FILE: Final = "lists.faiss"
 LISTS_FILE: Final = "lists.npz"
 DIMENSIONS_OF_A_CODE: Final = 2
 # Measured: codes err by a thousandth of a cosine, and comparing 8 more again finds all that 16 more find.
@@ -31,22 +32,20 @@ COMPARED_AGAIN: Final = 8
 _ITEMS_PER_LIST: Final = 64
 _FEWEST_LISTS: Final = 16  # a code of 4 bits is chosen among as many
 _MOST_LISTS: Final = 1 << 15
-_CENTROIDS_COMPARED_AGAIN: Final = 4  # for each one that is wanted
-_LEAST_COMPARED_AGAIN: Final = 16  # when one is wanted
-# Measured: of faiss's ways through 4-bit codes the quickest, by a fifth, in batches of any size.
-_FAST_SCAN_WAY: Final = 15
+_COMPARED_AGAIN_IN_TRAINING: Final = 16
 _TRAINING_POINTS_PER_LIST: Final = 16
 _TRAINING_ROUNDS: Final = 4
 _LARGEST_CODE: Final = 127
 _LEAST_STEP: Final = np.float32(1e-12)
 _ROWS_AT_ONCE: Final = 1 << 16
+_PREFIX: Final = "centroid_"
 
 
 @dataclass(frozen=True, eq=False)
 class CodedLists:
-    """The ``lists`` and a faiss index that finds the centroids of those near a query."""
+    """The ``lists`` and the ``centroids``, by which those near a query are found."""
 
-    centroids: faiss.IndexRefineFlat
+    centroids: Centroids
     lists: Lists
 
     @classmethod
@@ -61,12 +60,12 @@ class CodedLists:
         count = min(max(count, _FEWEST_LISTS), _MOST_LISTS)
         generator = np.random.default_rng(seed)
         points = min(count * _TRAINING_POINTS_PER_LIST, items)
-        centroids = _means(
+        means, index = _means(
             item_vectors[np.sort(generator.choice(items, points, replace=False)) + 1], count, seed
         )
         nearest = np.empty(items, np.int64)
         for rows in _slices(items):
-            nearest[rows] = centroids.search(item_vectors[1:][rows], 1)[1][:, 0]
+            nearest[rows] = index.search(item_vectors[1:][rows], 1)[1][:, 0]
             if told is not None:
                 told(min(rows.stop, items), items)
         order = np.argsort(nearest, kind="stable")
@@ -75,8 +74,9 @@ class CodedLists:
         steps = np.maximum(largest / np.float32(_LARGEST_CODE), _LEAST_STEP)
         codes = np.empty((items, item_vectors.shape[1]), np.int8)
         for rows in _slices(items):
-            codes[rows] = np.rint(item_vectors[order[rows] + 1] / steps)
-        return cls(_searchable(centroids), Lists(starts, (order + 1).astype(np.int32), codes, steps))
+            codes[rows] = _coded(item_vectors[order[rows] + 1], steps)
+        lists = Lists(starts, (order + 1).astype(np.int32), codes, steps)
+        return cls(_findable(means, steps, generator), lists)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -85,46 +85,78 @@ class CodedLists:
         return items, dimensions
 
     def search(
-        self, queries: Floats, vectors: Floats, skipped: Ints, k: int, probes: int
+        self, queries: Floats, vectors: Floats, skipped: Ints, k: int, probes: int, compared: int
     ) -> tuple[Ints, Floats]:
         """Return the ``k`` best items of the ``probes`` nearest lists, best first, and their inner products.
 
         They are [B, k], 0 with -inf behind the last one. ``vectors`` are those that the lists were trained
-        on, ``skipped`` int64[B, any] items that shall not be found, 0 for none.
+        on, ``skipped`` int64[B, any] items that shall not be found, 0 for none. The nearest lists are looked
+        for among those of ``compared`` centroids at least.
         """
         found, scores = np.zeros((len(queries), k), np.int64), np.full((len(queries), k), -np.inf, np.float32)
-        short = k + COMPARED_AGAIN
-        room = Room(
-            np.empty(queries.shape[1], np.int16), np.empty(short, np.int32), np.empty(short, np.int64)
-        )
-        probed = self.centroids.search(queries, probes)[1]
-        search_lists(queries, probed, self.lists, vectors, skipped, room, found, scores)
+        room = _room(self.centroids, k + COMPARED_AGAIN, probes)
+        search_lists(queries, self.centroids, compared, self.lists, vectors, skipped, room, found, scores)
         return found, scores
 
     def save(self, directory: Path) -> None:
         """Write the centroids and the lists into ``directory``."""
-        faiss.write_index(self.centroids, str(directory / CENTROIDS_FILE))
-        np.savez(directory / LISTS_FILE, allow_pickle=False, **self.lists._asdict())
+        arrays = {**_prefixed(self.centroids), **self.lists._asdict()}
+        np.savez(directory / LISTS_FILE, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, directory: Path) -> Self:
         """Return the lists in ``directory``.
 
-        Raises FileNotFoundError or RuntimeError where a file is missing, ValueError or RuntimeError where one
-        holds something else.
+        Raises FileNotFoundError where the file is missing, ValueError, KeyError or BadZipFile where it holds
+        something else.
         """
-        centroids = faiss.read_index(str(directory / CENTROIDS_FILE))
-        if not isinstance(centroids, faiss.IndexRefineFlat):
-            raise ValueError(f"{CENTROIDS_FILE} holds no centroids")
         with (directory / LISTS_FILE).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             lists = Lists(*(archive[name] for name in Lists._fields))
-        if (len(lists.starts), lists.starts[-1]) != (centroids.ntotal + 1, len(lists.items)):
+            centroids = Centroids(*(archive[_PREFIX + name] for name in Centroids._fields))
+        if (len(lists.starts), lists.starts[-1]) != (len(centroids.codes) + 1, len(lists.items)):
             raise ValueError(f"{LISTS_FILE} holds the lists of other centroids")
-        return cls(_searchable(centroids), lists)
+        return cls(centroids, lists)
 
 
-def _means(points: Floats, count: int, seed: int) -> faiss.IndexRefineFlat:
-    """Return ``count`` centroids of ``points``, of length 1, found with the same approximate search."""
+def _prefixed(centroids: Centroids) -> dict[str, npt.NDArray[Any]]:
+    return {_PREFIX + name: values for name, values in centroids._asdict().items()}
+
+
+def _findable(means: Floats, steps: Floats, generator: np.random.Generator) -> Centroids:
+    """Return the centroids ``means`` [L, D] as kernels look for them."""
+    count, dimensions = means.shape
+    bases = [
+        np.linalg.qr(generator.normal(size=(dimensions, dimensions)))[0]
+        for _ in range(-(-DIRECTIONS // dimensions))
+    ]
+    directions = np.ascontiguousarray(np.concatenate(bases)[:DIRECTIONS].T, np.float32)
+    words = np.packbits(means @ directions > 0, axis=1, bitorder="little").view("<u8")
+    words = np.pad(words, ((0, -count % BLOCK_LISTS), (0, 0)), mode="edge")  # no list but one that there is
+    sides = words.reshape(-1, BLOCK_LISTS, DIRECTIONS // WORD_BITS).transpose(0, 2, 1)
+    return Centroids(directions, np.ascontiguousarray(sides, np.uint64), _coded(means, steps))
+
+
+def _coded(vectors: Floats, steps: Floats) -> npt.NDArray[np.int8]:
+    codes: npt.NDArray[np.int8] = np.rint(vectors / steps).clip(-_LARGEST_CODE, _LARGEST_CODE).astype(np.int8)
+    return codes
+
+
+def _room(centroids: Centroids, short: int, probes: int) -> Room:
+    """Return the room for a ``short`` list of items and for ``probes`` lists."""
+    choice = Choice(
+        np.empty(DIRECTIONS, np.float32),
+        np.empty(DIRECTIONS // WORD_BITS, np.uint64),
+        np.empty(len(centroids.sides), np.int64),
+        np.empty(DIRECTIONS + 1, np.int64),
+        np.empty(probes, np.int32),
+        np.empty(probes, np.int64),
+    )
+    query = np.empty(len(centroids.directions), np.int16)
+    return Room(choice, query, np.empty(short, np.int32), np.empty(short, np.int64))
+
+
+def _means(points: Floats, count: int, seed: int) -> tuple[Floats, faiss.IndexRefineFlat]:
+    """Return ``count`` centroids of ``points``, of length 1, and the approximate index that found them."""
     settings = faiss.ClusteringParameters()
     settings.niter = _TRAINING_ROUNDS
     settings.seed = seed + 1
@@ -136,7 +168,7 @@ def _means(points: Floats, count: int, seed: int) -> faiss.IndexRefineFlat:
     means = faiss.vector_to_array(clustering.centroids).reshape(count, -1)
     index = _centroid_index(means)
     index.add(means)
-    return index
+    return means, index
 
 
 def _centroid_index(examples: Floats) -> faiss.IndexRefineFlat:
@@ -148,14 +180,7 @@ def _centroid_index(examples: Floats) -> faiss.IndexRefineFlat:
     coded.pq.cp.min_points_per_centroid = 1  # of 16 centroids, as above
     coded.train(examples)
     index = faiss.IndexRefineFlat(coded)
-    index.k_factor = _LEAST_COMPARED_AGAIN
-    return index
-
-
-def _searchable(index: faiss.IndexRefineFlat) -> faiss.IndexRefineFlat:
-    coded: Any = faiss.downcast_index(index.base_index)
-    coded.implem = _FAST_SCAN_WAY
-    index.k_factor = _CENTROIDS_COMPARED_AGAIN
+    index.k_factor = _COMPARED_AGAIN_IN_TRAINING
     return index
 
 

@@ -35,7 +35,8 @@ class IndexDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``recall_at_20`` is the share of the exact 20 best items that the index finds, the mean over
     ``measured_queries`` sampled queries; ``query_source`` tells where those came from. ``compared_again`` is
-    how many more items than are wanted are compared exactly behind their codes.
+    how many more items than are wanted are compared exactly behind their codes; ``centroids_compared``, among
+    how many centroids at least the probed lists are looked for.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class IndexDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     measured_queries: int
     query_source: str
     compared_again: int = 0
+    centroids_compared: int = 0
 
 
 class ExactIndex:
@@ -155,7 +157,8 @@ class CodedIndex(_ProbingIndex):
         self.description = description
 
     def _nearest(self, queries: Floats, skipped: Items, k: int) -> Found:
-        return self._coded.search(queries, self._vectors, skipped, k, self.description.probes)
+        asked = self.description.probes, self.description.centroids_compared
+        return self._coded.search(queries, self._vectors, skipped, k, *asked)
 
     def _everywhere(self, queries: Floats, skipped: Items, k: int) -> Found:
         return ExactIndex(self._vectors).search(queries, k, skipped)

@@ -29,6 +29,9 @@ _LIST_COST: Final = 0.5
 _TRAINING_POINTS_PER_LIST: Final = 64
 _MOST_TRAINING_POINTS: Final = 1 << 18
 _TRAINING_ROUNDS: Final = 10
+_CENTROIDS_PER_PROBE: Final = (4, 8, 16, 32, 64)
+# Measured: a centroid that is compared behind its sides costs as much as this many items of a list.
+_CENTROID_COST: Final = 4.0
 _MOST_CODED_PROBES: Final = 256  # real vectors, in less clear clusters, need many: see decision 0020
 
 
@@ -76,11 +79,18 @@ def tuned_index(
 
 @dataclass(frozen=True)
 class TunedLists:
-    """Coded lists, the probes that suffice, and the mean recall that was measured with them."""
+    """Coded lists, the probes and the compared centroids that suffice, and the mean recall with them."""
 
     lists: CodedLists
     probes: int
+    compared: int
     recall: float
+
+    @property
+    def cost(self) -> float:
+        """What a query costs behind the look at all centroids, in comparisons with an item."""
+        items_per_list = self.lists.shape[0] / (len(self.lists.lists.starts) - 1)
+        return self.probes * items_per_list + _CENTROID_COST * self.compared
 
 
 def tuned_lists(
@@ -91,7 +101,7 @@ def tuned_lists(
     seed: int,
     told: Told | None = None,
 ) -> TunedLists | None:
-    """Return coded lists with the least probes that suffice, or None where that is too many.
+    """Return coded lists with the cheapest search that suffices, or None where that takes too many probes.
 
     What suffices is said in `tuned_index`; ``told`` is called as `CodedLists.trained` says.
     """
@@ -99,13 +109,22 @@ def tuned_lists(
         return None
     coded = CodedLists.trained(item_vectors, seed, told)
     none, depth = np.zeros((len(sample), 0), np.int64), wanted_items.shape[1]
+    count = len(coded.lists.starts) - 1
 
-    def recalls(probes: int) -> Floats:
-        return _shares(wanted_items, coded.search(sample, item_vectors, none, depth, probes)[0])
+    def recalls(probes: int, times: int) -> Floats:
+        found, _ = coded.search(sample, item_vectors, none, depth, probes, times * probes)
+        return _shares(wanted_items, found)
 
-    most = min(_MOST_CODED_PROBES, int((len(coded.lists.starts) - 1) * LARGEST_PROBED_SHARE))
-    probes = _least(lambda probes: _suffices(recalls(probes), wanted_recall), most)
-    return None if probes is None else TunedLists(coded, probes, round(float(recalls(probes).mean()), 6))
+    def found_with(times: int) -> TunedLists | None:
+        probes = _least(lambda probes: _suffices(recalls(probes, times), wanted_recall), most)
+        if probes is None:
+            return None
+        recall = round(float(recalls(probes, times).mean()), 6)
+        return TunedLists(coded, probes, min(times * probes, count), recall)
+
+    most = min(_MOST_CODED_PROBES, int(count * LARGEST_PROBED_SHARE))
+    found = [one for one in map(found_with, _CENTROIDS_PER_PROBE) if one is not None]
+    return min(found, key=lambda one: one.cost, default=None)
 
 
 def sampled_queries(

@@ -107,7 +107,15 @@ def build_item_index(
         coded = tuned_lists(item_vectors, sample, wanted_items, wanted_recall, seed, told)
         if coded is not None:
             lists = len(coded.lists.lists.starts) - 1
-            measured = (lists, coded.probes, coded.recall, len(sample), source, COMPARED_AGAIN)
+            measured = (
+                lists,
+                coded.probes,
+                coded.recall,
+                len(sample),
+                source,
+                COMPARED_AGAIN,
+                coded.compared,
+            )
             return CodedIndex(coded.lists, item_vectors, IndexDescription("coded", items, *measured))
     tuned = tuned_index(item_vectors, sample, wanted_items, wanted_recall, seed)
     if tuned is None:

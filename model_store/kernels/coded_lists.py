@@ -1,4 +1,4 @@
-"""The search of `model_store.coded_index` within the lists that a query probes.
+"""The search of `model_store.coded_lists`: which lists a query probes, and what they hold.
 
 A query is compared with the 8-bit codes of the lists' items, in integers; the best of them are compared again
 by their vectors, as in Jégou et al., "Searching in one billion vectors: re-rank with source coding" (2011,
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.kernels import compiled_bare
+from model_store.kernels.list_choice import Centroids, Choice, choose_lists, integer_product
 from model_store.kernels.vectors import holds, inner_product, insert
 
 _LARGEST_CODE: Final = 127
@@ -37,8 +38,9 @@ class Lists(NamedTuple):
 
 
 class Room(NamedTuple):
-    """What a search works in: a ``query`` [D] in integers, and ``scores`` and ``items`` of a short list."""
+    """What a search works in: a choice of lists, a ``query`` [D] in integers, and a short list of items."""
 
+    choice: Choice
     query: npt.NDArray[np.int16]
     scores: npt.NDArray[np.int32]
     items: Ints
@@ -47,7 +49,8 @@ class Room(NamedTuple):
 @compiled_bare
 def search_lists(
     queries: Floats,
-    probed: Ints,
+    centroids: Centroids,
+    compared: int,
     lists: Lists,
     vectors: Floats,
     skipped: Ints,
@@ -55,14 +58,17 @@ def search_lists(
     best: Ints,
     best_scores: Floats,
 ) -> None:
-    """Put the best items of the ``probed`` lists [B, P], -1 for none, into ``best`` [B, k], of zeros.
+    """Put the best items of the nearest lists into ``best`` [B, k], of zeros.
 
-    They stand best first, equal ones by row; ``best_scores`` [B, k], of -inf, are their inner products with
-    ``queries`` [B, D] by the items' own ``vectors`` [1 + N, D]. Both stay as they are where the lists hold no
-    more items. None of ``skipped`` [B, S], 0 for none, is found. The room is as long as the short list.
+    Each query probes as many lists as the room's choice has place for, found among ``compared`` centroids at
+    least. The items stand best first, equal ones by row; ``best_scores`` [B, k], of -inf, are their inner
+    products with ``queries`` [B, D] by the items' own ``vectors`` [1 + N, D]. Both stay as they are where the
+    lists hold no more items. None of ``skipped`` [B, S], 0 for none, is found. The room is as long as the
+    short list.
     """
     for row in range(len(queries)):
         _in_integers(queries[row], lists.steps, room.query)
+        probed = choose_lists(queries[row], room.query, centroids, compared, room.choice)
         short = _short_list(probed, row, lists, skipped, room)
         kept = 0
         for place in range(short):
@@ -84,25 +90,16 @@ def _in_integers(query: Floats, steps: Floats, integers: npt.NDArray[np.int16]) 
 
 
 @compiled_bare
-def _short_list(probed: Ints, row: int, lists: Lists, skipped: Ints, room: Room) -> Any:
-    """Put the items whose codes score best into the room, and return how many there are."""
+def _short_list(probed: int, row: int, lists: Lists, skipped: Ints, room: Room) -> Any:
+    """Put the best items of the ``probed`` lists by their codes into the room; return how many there are."""
     kept, length = 0, len(room.items)
-    for place in range(probed.shape[1]):
-        if probed[row, place] < 0:
-            continue
-        for position in range(lists.starts[probed[row, place]], lists.starts[probed[row, place] + 1]):
-            score = _integer_product(room.query, lists.codes, position)
+    for place in range(probed):
+        chosen = room.choice.lists[place]
+        for position in range(lists.starts[chosen], lists.starts[chosen + 1]):
+            score = integer_product(room.query, lists.codes, position)
             if kept == length and score <= room.scores[length - 1]:
                 continue
             item = np.int64(lists.items[position])
             if not holds(skipped, row, item):
                 kept = insert(score, item, room.scores, room.items, kept)
     return kept
-
-
-@compiled_bare
-def _integer_product(query: npt.NDArray[np.int16], codes: npt.NDArray[np.int8], position: int) -> Any:
-    total = np.int32(0)
-    for place in range(len(query)):
-        total = np.int32(total + np.int32(query[place]) * np.int32(codes[position, place]))
-    return total
