@@ -54,7 +54,7 @@ class Companion(NamedTuple):
         """Return the pool of the network's probabilities [batch, A] and the companion's."""
         if not self.action_share:
             return network
-        logits = self.action(inputs.numeric, inputs.event_type, inputs.extra)
+        logits = self.action(read_by(inputs), inputs.event_type)
         pool_actions(np.ascontiguousarray(network), np.float32(self.action_share), _LEAST_PROBABILITY, logits)
         return logits
 
@@ -62,7 +62,7 @@ class Companion(NamedTuple):
         """Return the pool of a probability [batch] of a purchase in the session and the companion's."""
         if not self.session_share:
             return probability
-        logits = self.session(inputs.numeric, inputs.event_type, inputs.extra)
+        logits = self.session(read_by(inputs), inputs.event_type)
         pooled = np.empty(len(probability), np.float32)
         pool_purchase(probability, np.float32(self.session_share), _LEAST_PROBABILITY, logits, pooled)
         return pooled

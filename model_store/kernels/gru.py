@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from model_store.kernels import compiled_bare
+from model_store.kernels import compiled_brief
 
 _HALF: Final = np.float32(0.5)
 _STEPS: Final = np.float32(2**23)  # as in model_store.stored_states
@@ -19,7 +19,7 @@ _LARGEST: Final = np.float32(1 - 2.0**-23)
 Floats = npt.NDArray[np.float32]
 
 
-@compiled_bare
+@compiled_brief
 def fill_gates(from_inputs: Floats, from_state: Floats, bias: Floats, gates: Floats) -> None:
     """Put what both gates take the tangent of into ``gates`` [B, 2 units].
 
@@ -31,7 +31,7 @@ def fill_gates(from_inputs: Floats, from_state: Floats, bias: Floats, gates: Flo
             out[unit] = inputs[unit] + bias[unit] + state[unit]
 
 
-@compiled_bare
+@compiled_brief
 def fill_candidate(
     from_inputs: Floats, from_state: Floats, bias: Floats, candidate_bias: Floats, gates: Floats, out: Floats
 ) -> None:
@@ -46,7 +46,7 @@ def fill_candidate(
             candidate[unit] = kept + (inputs[unit] + input_bias[unit])
 
 
-@compiled_bare
+@compiled_brief
 def fill_stepped(state: Floats, gates: Floats, candidates: Floats, stepped: Floats) -> None:
     """Put the hidden vectors after the event into ``stepped`` [B, units], in their stored form."""
     for event in range(len(stepped)):

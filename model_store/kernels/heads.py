@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from model_store.kernels import compiled_bare
+from model_store.kernels import compiled_brief
 from model_store.kernels.products import put
 
 _HALF: Final = np.float32(0.5)
@@ -19,7 +19,7 @@ _LEAST_SQUARED_LENGTH: Final = np.float32(1e-12)  # as in keras.layers.UnitNorma
 Floats = npt.NDArray[np.float32]
 
 
-@compiled_bare
+@compiled_brief
 def fill_answers(
     outputs: Floats,
     bias: Floats,
@@ -49,7 +49,7 @@ def fill_answers(
             next_action[event, place] -= largest
 
 
-@compiled_bare
+@compiled_brief
 def finish_answers(next_action: Floats, hazard: Floats) -> None:
     """Turn exponentials [B, A] into probabilities, and tangents [B, bins] into sigmoid(x)."""
     for event in range(len(next_action)):
@@ -63,7 +63,7 @@ def finish_answers(next_action: Floats, hazard: Floats) -> None:
             tangents[place] = tangents[place] * _HALF + _HALF
 
 
-@compiled_bare
+@compiled_brief
 def fill_query(outputs: Floats, bias: Floats, of_item: Floats, query: Floats, own: Floats) -> None:
     """Put the unit vectors into ``query`` [B, D], and what stands behind them into ``own`` [B, own outputs].
 

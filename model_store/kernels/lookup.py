@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from model_store.kernels import compiled_bare
+from model_store.kernels import compiled_bare, compiled_brief
 
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)  # spreads fingerprints whose high bits are all 0
 
@@ -50,7 +50,7 @@ def find(key: Any, keys: Keys, slots: Slots, shift: Any) -> Any:
     return np.int32(0)
 
 
-@compiled_bare
+@compiled_brief
 def find_all(wanted: Keys, keys: Keys, slots: Slots, shift: Any, found: Slots) -> None:
     """Put `find` of each of ``wanted`` [B] into ``found`` [B]."""
     for place in range(len(wanted)):

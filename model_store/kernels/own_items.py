@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_store.kernels import compiled_bare
+from model_store.kernels import compiled_bare, compiled_brief
 from model_store.kernels.lookup import Table, find
 from model_store.kernels.rows import begins_session, item_of
 from model_store.kernels.vectors import inner_product
@@ -58,7 +58,7 @@ def fill_own_items(
             log_count[event, place] = math.log(log_count[event, place])
 
 
-@compiled_bare
+@compiled_brief
 def fill_own_logits(
     outputs: Floats,
     items: npt.NDArray[np.uint64],
@@ -110,7 +110,7 @@ def add_catalogue(
             names[event, place] = known or -np.int64(item)
 
 
-@compiled_bare
+@compiled_brief
 def merge_own(names: Ints, logits: Floats, found: Ints, scores: Floats) -> None:
     """Put the own items ``names`` [B, M] where they belong among the best ``found`` [B, k], by their logits.
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from model_store.kernels import compiled_bare
+from model_store.kernels import compiled_bare, compiled_brief
 from model_store.kernels.products import add_product, sigmoid, softmax
 
 Floats = npt.NDArray[np.float32]
@@ -30,21 +30,12 @@ class Perceptron(NamedTuple):
     kernel: Floats
     bias: Floats
 
-    def __call__(self, numbers: Floats, event_type: Indices, more: Floats | None = None) -> Floats:
-        """Return the logits [batch, outputs] of ``numbers`` and ``more``, [batch, R less types] in all."""
-        hidden, logits = (_product(numbers, more, kernel) for kernel in (self.hidden_kernel, self.direct))
-        first_flag = numbers.shape[1] + (0 if more is None else more.shape[1])
-        finish_logits(hidden, event_type, self, first_flag, logits)
+    def __call__(self, numbers: Floats, event_type: Indices) -> Floats:
+        """Return the logits [batch, outputs] of ``numbers`` [batch, R less types]."""
+        read = numbers.shape[1]
+        hidden, logits = numbers @ self.hidden_kernel[:read], numbers @ self.direct[:read]
+        finish_logits(hidden, event_type, self, read, logits)
         return logits
-
-
-def _product(numbers: Floats, more: Floats | None, kernel: Floats) -> Floats:
-    """Return ``numbers`` and ``more``, side by side, times the rows of ``kernel`` that are theirs."""
-    own = numbers.shape[1]
-    product: Floats = numbers @ kernel[:own]
-    if more is not None:
-        product += more @ kernel[own : own + more.shape[1]]
-    return product
 
 
 @compiled_bare
@@ -67,7 +58,7 @@ def finish_logits(
         add_product(units, perceptron.kernel, said)
 
 
-@compiled_bare
+@compiled_brief
 def pool_actions(network: Floats, share: Any, least: Any, logits: Floats) -> None:
     """Turn ``logits`` [B, A] into their pool with the probabilities ``network`` [B, A], as probabilities.
 
@@ -81,7 +72,7 @@ def pool_actions(network: Floats, share: Any, least: Any, logits: Floats) -> Non
         softmax(logits[event])
 
 
-@compiled_bare
+@compiled_brief
 def pool_purchase(network: Floats, share: Any, least: Any, logits: Floats, pooled: Floats) -> None:
     """Put the pool of ``logits`` [B, 1] with the probabilities ``network`` [B] into ``pooled`` [B].
 
@@ -94,7 +85,7 @@ def pool_purchase(network: Floats, share: Any, least: Any, logits: Floats, poole
         pooled[event] = sigmoid(logit + share * logits[event, 0])
 
 
-@compiled_bare
+@compiled_brief
 def fill_purchase(
     next_action: Floats,
     event_type: Indices,

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_store.kernels import compiled_bare
+from model_store.kernels import compiled_bare, compiled_brief
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int32]
 
 
-@compiled_bare
+@compiled_brief
 def fill_read(
     item: Indices,
     event_type: Indices,

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from model_store.kernels import compiled_bare
+from model_store.kernels import compiled_bare, compiled_brief
 
 STEPS: Final = np.float32(2**23)
 BYTES: Final = 3
@@ -16,7 +16,7 @@ Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 
-@compiled_bare
+@compiled_brief
 def put_whole_steps(states: Floats, octets: Bytes) -> None:
     """Put ``states`` [B, units], inside -1 to 1, into ``octets`` [B, 3 units]: how many steps each is."""
     for state in range(len(states)):
@@ -28,7 +28,7 @@ def put_whole_steps(states: Floats, octets: Bytes) -> None:
             out[np.uint64(3) * unit + np.uint64(2)] = steps >> 16 & 255
 
 
-@compiled_bare
+@compiled_brief
 def take_whole_steps(packed: Bytes, starts: npt.NDArray[np.int64], states: Floats) -> None:
     """Put what stands in ``packed`` from each of ``starts`` [B] on into ``states`` [B, units], 0 for -1."""
     for state in range(len(states)):

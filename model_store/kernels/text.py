@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from model_store.kernels import compiled_bare
+from model_store.kernels import compiled_bare, compiled_brief
 
 _MILLION: Final = 1_000_000
 _PLACES: Final = 6
@@ -57,7 +57,7 @@ def json_strings(strings: Sequence[str]) -> Texts:
     return Texts(text, starts, ends, longest)
 
 
-@compiled_bare
+@compiled_brief
 def find_strings(text: Bytes, starts: Ints, ends: Ints) -> Any:
     """Put where each string of a JSON array begins and ends, with its quotes; return the longest's bytes."""
     at = longest = 0

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from model_store.kernels import compiled_bare
+from model_store.kernels import compiled_bare, compiled_brief
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -58,7 +58,7 @@ def insert(score: Any, name: Any, scores: Any, names: Ints, kept: int) -> Any:
     return kept if full else kept + 1
 
 
-@compiled_bare
+@compiled_brief
 def fill_best(names: Ints, scores: Floats, skipped: Ints, best: Ints, best_scores: Floats) -> None:
     """Put the best of each row of ``names`` [B, K] into ``best`` [B, k], of zeros; equal ones stand by name.
 

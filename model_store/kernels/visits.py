@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from model_store.kernels import compiled_bare
+from model_store.kernels import compiled_brief
 from model_store.kernels.rows import time_of
 from model_store.windows import SESSION_GAP_MS
 
@@ -19,7 +19,7 @@ _GAP_MS: Final = SESSION_GAP_MS
 Ints = npt.NDArray[np.int64]
 
 
-@compiled_bare
+@compiled_brief
 def fill_visits(rows: Any, index: Ints, length: Ints, out: npt.NDArray[np.float32]) -> None:
     """Put the statistics of the events at ``index`` [B] of ``rows`` into ``out`` [B, `VISIT_NAMES`].
 
