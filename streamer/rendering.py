@@ -101,6 +101,8 @@ def _own_items(model: ServedModel, steps: Steps, lookback: Lookback) -> OwnItems
     """
     own = own_items(lookback)
     unknown = (model.encoder.indices_of_items(own.items) == 0) & (own.items != 0)
+    if not unknown.any():
+        return own
     for step, place in np.argwhere(unknown).tolist():
         if int(own.items[step, place]) not in steps.names.get(step, NO_NAMES):
             own.items[step, place] = 0
@@ -149,12 +151,15 @@ def render(
 
 def _tails(steps: Steps, flags: Sequence[tuple[str, ...]] | None) -> tuple[Ints, list[bytes]]:
     """Return which text stands behind each step's next items [steps], and the different texts."""
+    partial = steps.partial[steps.users]
+    if flags is None and not partial.any():
+        return np.zeros(len(steps), np.int64), [tail_of(partial=False, flags=None)]
     numbers: dict[tuple[bool, tuple[str, ...] | None], int] = {}
     of_step = [
-        numbers.setdefault((partial, None if flags is None else flags[step]), len(numbers))
-        for step, partial in enumerate(steps.partial[steps.users].tolist())
+        numbers.setdefault((lacks, None if flags is None else flags[step]), len(numbers))
+        for step, lacks in enumerate(partial.tolist())
     ]
-    texts = [tail_of(partial=partial, flags=flagged) for partial, flagged in numbers]
+    texts = [tail_of(partial=lacks, flags=flagged) for lacks, flagged in numbers]
     return np.array(of_step, np.int64), texts
 
 

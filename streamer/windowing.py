@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -113,20 +114,20 @@ def _plans(
     late: str,
 ) -> list[BatchPlan]:
     """Return each batch's steps, and tell it what became of its other events."""
-    plans, first = [], 0
-    for batch, _ in group:
-        end = first + len(batch.events)
-        for event in (np.flatnonzero(outcomes[first:end]) + first).tolist():
-            if outcomes[event] == REPEATED:
-                batch.duplicate_events += 1
-            elif outcomes[event] == LATE:
-                batch.dead_letters.append(DeadLetter(batch.events[event - first][1], "too_late", late))
-            else:
-                batch.dead_letters.append(letters[event])
-        first_step, end_step = np.searchsorted(taken, (first, end)).tolist()
+    first_events = [0, *accumulate(len(batch.events) for batch, _ in group)]
+    if outcomes.any():
+        for (batch, _), (first, end) in zip(group, pairwise(first_events), strict=True):
+            for event in (np.flatnonzero(outcomes[first:end]) + first).tolist():
+                if outcomes[event] == REPEATED:
+                    batch.duplicate_events += 1
+                elif outcomes[event] == LATE:
+                    batch.dead_letters.append(DeadLetter(batch.events[event - first][1], "too_late", late))
+                else:
+                    batch.dead_letters.append(letters[event])
+    plans = []
+    for first_step, end_step in pairwise(np.searchsorted(taken, first_events).tolist()):
         ends = dict(zip(steps.keys[first_step:end_step], range(first_step, end_step), strict=True))
         plans.append(BatchPlan(first_step, end_step, ends))
-        first = end
     return plans
 
 
@@ -141,7 +142,9 @@ def _names(
     unknown = np.zeros(len(steps), np.bool_)
     if known is not None:
         unknown = (model.encoder.indices_of_items(items) == 0) & (items != 0)
-    of_user, found = dict(steps.kept.names), {}
+    of_user, found = dict(steps.kept.names), dict[int, Names]()
+    if not of_user and not unknown.any():
+        return found
     concerned = np.array([*of_user, *steps.users[unknown].tolist()], np.int64)
     for step in np.flatnonzero(np.isin(steps.users, concerned)).tolist():
         user = int(steps.users[step])
