@@ -160,6 +160,8 @@ def _records(model: ServedModel, steps: Steps, states: States, ends: list[int]) 
         {place: steps.names[step] for place, step in enumerate(ends) if step in steps.names},
         steps.partial[steps.users[chosen]],
         np.full(len(ends), model.fingerprint),
+        steps.kept,
+        np.where(steps.grown[chosen], steps.users[chosen], -1),
     )
 
 

@@ -106,9 +106,12 @@ def read_states(records: Sequence[bytes | None]) -> KeptStates:
     return KeptStates(packed, heads, names)
 
 
-def put_rows(kept: KeptStates, rows: Bytes) -> None:
-    """Put the windows of ``kept``, one behind another, into ``rows`` [all their rows, `ROW_BYTES`]."""
-    widen(kept.packed, kept.heads, np.empty(ROW_BYTES, np.int64), rows)
+def put_rows(kept: KeptStates, starts: Ints, skipped: Ints, rows: Bytes) -> None:
+    """Put the windows of ``kept`` into ``rows`` [any, `ROW_BYTES`], without the first ``skipped`` of each.
+
+    Those of a window stand from its start on; ``starts`` and ``skipped`` are int64 [R].
+    """
+    widen(kept.packed, kept.heads, starts, skipped, np.empty(ROW_BYTES, np.int64), rows)
 
 
 def write_states(
@@ -119,20 +122,26 @@ def write_states(
     names: Mapping[int, Names],
     partial: npt.NDArray[np.bool_],
     models: Ints,
+    kept: KeptStates,
+    grown: Ints,
 ) -> list[bytes]:
     """Return the records of R states. ``rows`` [any, `ROW_BYTES`] hold the windows; the others are [R].
 
     A window has ``counts`` rows from ``starts`` on. ``names`` are of those states that have any, by place.
+    ``grown`` are the records of ``kept`` behind whose rows a window has some more, -1 for none; only these
+    are read from ``rows``.
     """
     packed_names = _texts_of_names(names, len(counts))
     widest = ROW_BYTES * int(counts.sum()) + _LARGEST_HEAD_BYTES * len(counts)
     texts = [int((text.ends - text.starts).sum()) for text in (hidden, packed_names)]
     out, ends = np.empty(widest + sum(texts), np.uint8), np.empty(len(counts), np.int64)
+    spare = np.empty((int(counts.max(initial=0)), ROW_BYTES), np.uint8)
     scratch = np.empty(ROW_BYTES, np.int64)
-    write_records(rows, starts, counts, hidden, packed_names, partial, models, scratch, out, ends)
+    told = (hidden, packed_names, partial, models, kept.packed, kept.heads, grown)
+    write_records(rows, starts, counts, *told, spare, scratch, out, ends)
     bounds = ends.tolist()
-    whole = out[: bounds[-1] if bounds else 0].tobytes()
-    return [whole[start:end] for start, end in zip([0, *bounds], bounds, strict=False)]
+    whole = out.data
+    return [whole[start:end].tobytes() for start, end in zip([0, *bounds], bounds, strict=False)]
 
 
 def pack_states(states: Sequence[UserState]) -> list[bytes]:
@@ -147,6 +156,8 @@ def pack_states(states: Sequence[UserState]) -> list[bytes]:
         {place: state.names for place, state in enumerate(states) if state.names},
         np.array([state.partial for state in states], np.bool_),
         np.array([state.model for state in states], np.int64),
+        read_states([]),
+        np.full(len(states), -1, np.int64),
     )
 
 
@@ -164,7 +175,7 @@ def unpack_states(records: Sequence[bytes | None]) -> list[UserState]:
     kept = read_states(records)
     heads, packed = kept.heads, kept.packed.tobytes()
     rows = np.empty((int(heads.counts.sum()), ROW_BYTES), np.uint8)
-    put_rows(kept, rows)
+    put_rows(kept, heads.counts.cumsum() - heads.counts, np.zeros(len(records), np.int64), rows)
     whole = rows.tobytes()
     ends = (heads.counts.cumsum() * ROW_BYTES).tolist()
     hidden_ends = (heads.hidden_at + heads.hidden_bytes).tolist()

@@ -16,10 +16,12 @@ from model_store.kernels.window_rule import (
     Arena,
     Made,
     Newest,
+    Records,
     Rule,
     enter_windows,
 )
 from model_store.lookback import Lookback, lookback_at
+from model_store.own_items import OWN_EVENTS
 from model_store.serving import ServedModel
 from model_store.windows import EVENT_ROW, ROW_BYTES, Rows, kept_after_overflow, pack_rows
 from producers.events import Event
@@ -31,7 +33,11 @@ Ints = npt.NDArray[np.int64]
 
 
 class Windows(NamedTuple):
-    """Packed windows in one array ``octets`` uint8 [any, `ROW_BYTES`]: ``counts`` rows from ``starts`` on."""
+    """Packed windows in one array ``octets`` uint8 [any, `ROW_BYTES`]: ``counts`` rows from ``starts`` on.
+
+    Behind an event that goes on from a kept state, only as many rows are there as its features read; what
+    stands before these belongs to others.
+    """
 
     octets: npt.NDArray[np.uint8]
     starts: Ints
@@ -80,22 +86,35 @@ class Entry:
         gate: Gate | None,
     ) -> None:
         size, counts, count = model.window_size, kept.heads.counts, len(events)
+        skipped = np.zeros(len(counts), np.int64)
+        if gate is None and model.recurrent:
+            skipped = np.where(kept.heads.whole, 0, np.maximum(counts - _read_rows(model), 0))
+        room = counts - skipped + np.bincount(user, minlength=len(counts))
+        ends = room.cumsum()
+        starts = ends - room
         self.rows = pack_rows(events)
-        self.arena = _arena(np.empty((int(counts.sum()) + size * count, ROW_BYTES), np.uint8))
-        put_rows(kept, self.arena.octets[: int(counts.sum())])
+        # Not all of it is written, and a cleaning looks at whole arrays: nothing in those may be by chance.
+        make = np.empty if gate is None else np.zeros
+        self.arena = _arena(make((int(room.sum()) + size * count, ROW_BYTES), np.uint8))
         current = (kept.heads.models == model.fingerprint) & (kept.heads.hidden_bytes == model.state_bytes)
+        put_rows(kept, starts, skipped, self.arena.octets)
         self._newest = Newest(
-            counts.cumsum() - counts,
+            starts - skipped,
             counts.copy(),
+            ends,
+            starts,
+            starts - skipped,
+            (counts > 0) & ~kept.heads.whole,
             np.full(len(counts), -1),
             current | (counts == 0),
         )
+        self._records = Records(kept.packed, kept.heads, np.empty(ROW_BYTES, np.int64))
         self._rule = Rule(
             size, kept_after_overflow(size), allowed_lateness_ms, -math.inf if gate is None else gate.reach_ms
         )
-        self.made = Made(*np.empty((6, count), np.int64), *np.empty((2, count), np.bool_))
+        self.made = Made(*np.empty((6, count), np.int64), *np.empty((3, count), np.bool_))
         self.outcomes = np.zeros(count, np.int8)
-        self._progress = np.array([0, 0, counts.sum()])
+        self._progress = np.array([0, 0, room.sum()])
         self._user = user
         self._gate = gate
 
@@ -131,6 +150,7 @@ class Entry:
                 rows,
                 self._user,
                 self._rule,
+                self._records,
                 self.arena,
                 self._newest,
                 self.made,
@@ -139,6 +159,11 @@ class Entry:
                 permitted,
             )
         )
+
+
+def _read_rows(model: ServedModel) -> int:
+    """Return how many rows before an event are read of a window from whose state the network goes on."""
+    return max(model.lookback_events, OWN_EVENTS - 1)
 
 
 def _arena(octets: Bytes) -> Arena:

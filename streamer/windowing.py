@@ -35,8 +35,8 @@ class Steps:
     ``partial``, which tells whose history is not whole. ``windows`` are those behind the events. ``rebuilds``
     tells where the state must be run from zero over that window. ``priors`` is the step before of the same
     user, -1 for none, and ``rounds`` counts the steps since the user's last one without such a prior, or with
-    a rebuild. ``names`` are the ids of the window's items that the model's vocabulary lacks, where there are
-    any.
+    a rebuild. ``grown`` tells whether the window only has rows more than the user's record. ``names`` are the
+    ids of the window's items that the model's vocabulary lacks, where there are any.
     """
 
     kept: KeptStates
@@ -49,6 +49,7 @@ class Steps:
     rebuilds: Flags
     priors: Ints
     rounds: Ints
+    grown: Flags
     names: dict[int, Names]
 
     def __len__(self) -> int:
@@ -98,6 +99,7 @@ def take_steps(
         made.rebuilds[:count],
         made.priors[:count],
         made.rounds[:count],
+        made.grown[:count],
         {},
     )
     steps.names = _names(model, steps, items, made.thinned[:count])

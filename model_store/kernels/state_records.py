@@ -116,36 +116,85 @@ def _fault_of_rows(packed: Bytes, at: Any, end: Any, width: int, count: Any) -> 
 
 
 @compiled_bare
-def widen(packed: Bytes, heads: Heads, scratch: Ints, rows: Bytes) -> None:
-    """Put the rows of all readable records into ``rows`` [E, width], one behind another.
+def widen(packed: Bytes, heads: Heads, starts: Ints, skipped: Ints, scratch: Ints, rows: Bytes) -> None:
+    """Put the rows of all readable records into ``rows`` [E, width], but the first ``skipped`` [R] of each.
 
-    ``scratch`` is [width].
+    Those of a record stand from its start [R] on. ``scratch`` is [width].
     """
-    width = rows.shape[1]
-    first = 0
     for record in range(len(heads.counts)):
-        count, at = heads.counts[record], heads.rows_at[record]
-        if heads.whole[record]:
-            for row in range(first, first + count):
-                _copy(packed, at, rows[row], 0, width)
-                at += width
-        elif count:
-            differing = 0
-            for column in range(width):
-                if packed[at + column // 8] >> (column % 8) & 1:
-                    scratch[differing] = column
-                    differing += 1
-            at += _MASK_BYTES
-            top = packed[at : at + width]
-            at += width
-            for row in range(first, first + count):
-                _copy(top, 0, rows[row], 0, width)
-                if row > first:
-                    target, current = rows[row], packed[at : at + differing]
-                    for place in range(np.uint64(differing)):
-                        target[np.uint64(scratch[place])] = current[place]
-                    at += differing
-        first += count
+        first = skipped[record]
+        start = starts[record] - first
+        widen_rows(packed, heads, record, first, heads.counts[record], start, scratch, rows)
+
+
+@compiled_bare
+def widen_rows(
+    packed: Bytes, heads: Heads, record: Any, first: Any, end: Any, start: Any, scratch: Ints, rows: Bytes
+) -> None:
+    """Put the rows ``first`` to ``end`` of a record into ``rows``, where row 0 would stand at ``start``."""
+    width, at = rows.shape[1], heads.rows_at[record]
+    if heads.whole[record]:
+        for row in range(first, end):
+            _copy(packed, at + row * width, rows[start + row], 0, width)
+        return
+    if first >= end:
+        return
+    differing = _differing_columns(packed, at, width, scratch)
+    top = packed[at + _MASK_BYTES : at + _MASK_BYTES + width]
+    for row in range(first, end):
+        target = rows[start + row]
+        _copy(top, 0, target, 0, width)
+        if row:
+            behind = at + _MASK_BYTES + width + (row - 1) * differing
+            current = packed[behind : behind + differing]
+            for place in range(np.uint64(differing)):
+                target[np.uint64(scratch[place])] = current[place]
+
+
+@compiled_bare
+def narrow_row_stands(
+    packed: Bytes, heads: Heads, record: Any, first: Any, end: Any, wanted: Bytes, size: int, scratch: Ints
+) -> Any:
+    """Tell whether one of the rows ``first`` to ``end`` of a narrowed record begins as ``wanted`` does.
+
+    ``size`` bytes are compared. ``scratch`` is [width].
+    """
+    at, width = heads.rows_at[record], len(wanted)
+    differing, told = _differing_columns(packed, at, width, scratch), 0
+    top = packed[at + _MASK_BYTES : at + _MASK_BYTES + width]
+    as_top = True
+    for column in range(size):
+        if told < differing and scratch[told] == column:
+            told += 1
+        elif top[column] != wanted[column]:
+            return False  # all rows have another byte there
+        as_top &= top[column] == wanted[column]
+    if as_top and first == 0:
+        return True
+    if told == 0:
+        return as_top and first < end
+    byte = wanted[np.uint64(scratch[0])]
+    behind = at + _MASK_BYTES + width - differing
+    for row in range(max(first, 1), end):
+        begin = behind + row * differing
+        if packed[begin] == byte:
+            place = 1
+            while place < told and packed[begin + place] == wanted[scratch[place]]:
+                place += 1
+            if place == told:
+                return True
+    return False
+
+
+@compiled_bare
+def _differing_columns(packed: Bytes, at: Any, width: int, columns: Ints) -> Any:
+    """Put the columns whose bit is set in the mask at ``at`` into ``columns``, and return their number."""
+    differing = 0
+    for column in range(width):
+        if packed[at + column // 8] >> (column % 8) & 1:
+            columns[differing] = column
+            differing += 1
+    return differing
 
 
 @compiled_bare
@@ -157,6 +206,10 @@ def write_records(
     names: Texts,
     partial: npt.NDArray[np.bool_],
     models: Ints,
+    packed: Bytes,
+    heads: Heads,
+    grown: Ints,
+    spare: Bytes,
     scratch: Ints,
     out: Bytes,
     ends: Ints,
@@ -164,7 +217,9 @@ def write_records(
     """Write R records one behind another into ``out``, and where each ends into ``ends``. All are [R].
 
     A window is ``counts`` of ``rows`` [E, width] from ``starts`` on; ``scratch`` is [width]. An empty text of
-    ``names`` stands for none.
+    ``names`` stands for none. ``grown`` are the narrowed records of ``packed`` and ``heads`` behind whose
+    rows a window only has some more, -1 for none; of it only these are read from ``rows``. ``spare`` has
+    place for the longest window.
     """
     at: Any = 0
     for record in range(len(counts)):
@@ -180,9 +235,54 @@ def write_records(
         at += names_bytes
         _copy(hidden.text, hidden.starts[record], out, at, hidden_bytes)
         at += hidden_bytes
-        if counts[record]:
+        if grown[record] >= 0:
+            at = _grow(
+                rows, starts[record], counts[record], packed, heads, grown[record], spare, scratch, out, at
+            )
+        elif counts[record]:
             at = _narrow(rows, starts[record], counts[record], scratch, out, at)
         ends[record] = at
+
+
+@compiled_bare
+def _grow(
+    rows: Bytes,
+    first: Any,
+    count: Any,
+    packed: Bytes,
+    heads: Heads,
+    record: Any,
+    spare: Bytes,
+    scratch: Ints,
+    out: Bytes,
+    at: Any,
+) -> Any:
+    """Write a window whose first rows are those of a narrowed record; return where the next thing goes."""
+    width, old, begin = rows.shape[1], heads.counts[record], heads.rows_at[record]
+    differing = _differing_columns(packed, begin, width, scratch)
+    top = packed[begin + _MASK_BYTES : begin + _MASK_BYTES + width]
+    for row in range(first + old, first + count):
+        for column in range(width):
+            shared = packed[begin + column // 8] >> (column % 8) & 1 == 0
+            if shared and rows[row, column] != top[column]:  # one column more differs in this window
+                widen_rows(packed, heads, record, 0, old, 0, scratch, spare)
+                for more in range(old, count):
+                    _copy(rows[first + more], 0, spare[more], 0, width)
+                return _narrow(spare, 0, count, scratch, out, at)
+    size = _MASK_BYTES + width + (old - 1) * differing
+    _copy(packed, begin, out, at, size)
+    at += size
+    for row in range(first + old, first + count):
+        at = _put_columns(rows[row], scratch, differing, out, at)
+    return at
+
+
+@compiled_bare
+def _put_columns(row: Bytes, columns: Ints, count: Any, out: Bytes, at: Any) -> Any:
+    target = out[at : at + count]
+    for place in range(np.uint64(count)):
+        target[place] = row[np.uint64(columns[place])]
+    return at + count
 
 
 @compiled_bare
@@ -206,10 +306,7 @@ def _narrow(rows: Bytes, first: Any, count: Any, differs: Ints, out: Bytes, at: 
     _copy(top, 0, out, at, width)
     at += width
     for row in range(first + 1, first + count):
-        current, target = rows[row], out[at : at + differing]
-        for place in range(np.uint64(differing)):
-            target[place] = current[np.uint64(differs[place])]
-        at += differing
+        at = _put_columns(rows[row], differs, differing, out, at)
     return at
 
 
