@@ -29,21 +29,30 @@ def is_open(room: Room) -> bool:
     ("fetches", "open_after"),
     [
         ([], True),
-        ([9], True),  # one fetch and one event below the limits
-        ([10], False),  # the limit on events
-        ([4, 4], True),
-        ([1, 1, 1], False),  # the limit on fetches
-        ([25], False),  # a fetch is taken whole, be there room for it or not
+        ([999], True),  # one event below the limit
+        ([1_000], False),
+        ([2_500], False),  # a fetch is taken whole, be there room for it or not
+        ([1], True),
+        ([1, 1], False),  # two small ones
+        ([255, 256], False),
+        ([256, 256], True),  # these are worth a third
+        ([256, 256, 256], False),
     ],
 )
-def test_more_may_come_while_both_limits_are_not_reached(fetches: list[int], open_after: bool) -> None:
-    room = Room(max_fetches=3, max_events=10)
+def test_more_may_come_while_the_limits_are_not_reached(fetches: list[int], open_after: bool) -> None:
+    room = Room(max_fetches=3, max_events=1_000)
     for events in fetches:
         room.take(events)
     assert is_open(room) is open_after
     for events in fetches:
         room.give_back(events)
     assert is_open(room)
+
+
+def test_the_limit_on_fetches_holds_for_small_ones_too() -> None:
+    room = Room(max_fetches=1, max_events=1_000)
+    room.take(1)
+    assert not is_open(room)
 
 
 def test_who_waits_goes_on_when_enough_was_given_back() -> None:
