@@ -146,7 +146,7 @@ def wrap_product() -> None:
     _replace(streamer.pipeline.Pipeline, "submit", _passing("fetched", before=True))
     _replace(streamer.journey, "decode_batch", _passing("decoded"))
     _replace(streamer.scoring, "take_steps", _passing("windowed"))
-    _replace(streamer.scorer, "score_group", _passing("scored"))
+    _replace(streamer.scorer, "finish", _passing("scored"))
     _replace(streamer.app, "KafkaPublisher", lambda _: HookedPublisher)
     _replace(streamer.app, "RedisWindowStore", lambda _: HookedStore)
     _replace(streamer.app, "_now_ms", lambda _: _control.now_ms)
