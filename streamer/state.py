@@ -30,8 +30,8 @@ from model_store.kernels.state_records import (
     Heads,
     read_heads,
     widen,
-    write_records,
 )
+from model_store.kernels.state_writing import write_records
 from model_store.kernels.text import Texts, texts_of
 from model_store.windows import ROW_BYTES, item_fingerprint, row_items, rows_of
 from streamer.errors import StateUnreadable

@@ -1,4 +1,4 @@
-"""Users' records, as `streamer.state` lays them out, read and written for a whole group at once.
+"""Users' records, as `streamer.state` lays them out, read for a whole group at once.
 
 A window of n rows is kept without what all its rows share, since most columns of its bytes hold one value. It
 becomes a mask of 32 bits, whose bit c tells that byte c differs between rows, then the first row, then of
@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from model_store.kernels import compiled_bare
-from model_store.kernels.text import Texts
 
 FORMAT: Final = 3
 WHOLE_ROWS_FORMAT: Final = 2
@@ -22,7 +21,7 @@ NAMES_FLAG: Final = 2
 READABLE, UNKNOWN_FORMAT, CUT, NO_SUCH_BYTES = range(4)
 _HEADER_BYTES: Final = 10
 _WHOLE_ROWS_HEADER_BYTES: Final = 8
-_MASK_BYTES: Final = 4
+MASK_BYTES: Final = 4
 _NAMES_SIZE_BYTES: Final = 4
 
 Bytes = npt.NDArray[np.uint8]
@@ -105,14 +104,14 @@ def _fault_of_rows(packed: Bytes, at: Any, end: Any, width: int, count: Any) -> 
     """Return what is wrong with ``count`` narrowed rows from ``at`` to ``end``."""
     if count == 0:
         return READABLE if at == end else CUT
-    if at + _MASK_BYTES > end:
+    if at + MASK_BYTES > end:
         return CUT
-    mask, differing = _number(packed, at, _MASK_BYTES), 0
+    mask, differing = _number(packed, at, MASK_BYTES), 0
     if mask >> width:
         return NO_SUCH_BYTES
     for column in range(width):
         differing += mask >> column & 1
-    return READABLE if at + _MASK_BYTES + width + (count - 1) * differing == end else CUT
+    return READABLE if at + MASK_BYTES + width + (count - 1) * differing == end else CUT
 
 
 @compiled_bare
@@ -135,17 +134,17 @@ def widen_rows(
     width, at = rows.shape[1], heads.rows_at[record]
     if heads.whole[record]:
         for row in range(first, end):
-            _copy(packed, at + row * width, rows[start + row], 0, width)
+            copy_bytes(packed, at + row * width, rows[start + row], 0, width)
         return
     if first >= end:
         return
-    differing = _differing_columns(packed, at, width, scratch)
-    top = packed[at + _MASK_BYTES : at + _MASK_BYTES + width]
+    differing = differing_columns(packed, at, width, scratch)
+    top = packed[at + MASK_BYTES : at + MASK_BYTES + width]
     for row in range(first, end):
         target = rows[start + row]
-        _copy(top, 0, target, 0, width)
+        copy_bytes(top, 0, target, 0, width)
         if row:
-            behind = at + _MASK_BYTES + width + (row - 1) * differing
+            behind = at + MASK_BYTES + width + (row - 1) * differing
             current = packed[behind : behind + differing]
             for place in range(np.uint64(differing)):
                 target[np.uint64(scratch[place])] = current[place]
@@ -160,8 +159,8 @@ def narrow_row_stands(
     ``size`` bytes are compared. ``scratch`` is [width].
     """
     at, width = heads.rows_at[record], len(wanted)
-    differing, told = _differing_columns(packed, at, width, scratch), 0
-    top = packed[at + _MASK_BYTES : at + _MASK_BYTES + width]
+    differing, told = differing_columns(packed, at, width, scratch), 0
+    top = packed[at + MASK_BYTES : at + MASK_BYTES + width]
     as_top = True
     for column in range(size):
         if told < differing and scratch[told] == column:
@@ -174,7 +173,7 @@ def narrow_row_stands(
     if told == 0:
         return as_top and first < end
     byte = wanted[np.uint64(scratch[0])]
-    behind = at + _MASK_BYTES + width - differing
+    behind = at + MASK_BYTES + width - differing
     for row in range(max(first, 1), end):
         begin = behind + row * differing
         if packed[begin] == byte:
@@ -187,7 +186,7 @@ def narrow_row_stands(
 
 
 @compiled_bare
-def _differing_columns(packed: Bytes, at: Any, width: int, columns: Ints) -> Any:
+def differing_columns(packed: Bytes, at: Any, width: int, columns: Ints) -> Any:
     """Put the columns whose bit is set in the mask at ``at`` into ``columns``, and return their number."""
     differing = 0
     for column in range(width):
@@ -195,119 +194,6 @@ def _differing_columns(packed: Bytes, at: Any, width: int, columns: Ints) -> Any
             columns[differing] = column
             differing += 1
     return differing
-
-
-@compiled_bare
-def write_records(
-    rows: Bytes,
-    starts: Ints,
-    counts: Ints,
-    hidden: Texts,
-    names: Texts,
-    partial: npt.NDArray[np.bool_],
-    models: Ints,
-    packed: Bytes,
-    heads: Heads,
-    grown: Ints,
-    spare: Bytes,
-    scratch: Ints,
-    out: Bytes,
-    ends: Ints,
-) -> None:
-    """Write R records one behind another into ``out``, and where each ends into ``ends``. All are [R].
-
-    A window is ``counts`` of ``rows`` [E, width] from ``starts`` on; ``scratch`` is [width]. An empty text of
-    ``names`` stands for none. ``grown`` are the narrowed records of ``packed`` and ``heads`` behind whose
-    rows a window only has some more, -1 for none; of it only these are read from ``rows``. ``spare`` has
-    place for the longest window.
-    """
-    at: Any = 0
-    for record in range(len(counts)):
-        hidden_bytes = hidden.ends[record] - hidden.starts[record]
-        names_bytes = names.ends[record] - names.starts[record]
-        flags = (PARTIAL_FLAG if partial[record] else 0) | (NAMES_FLAG if names_bytes else 0)
-        at = _put_number(out, at, FORMAT, 1)
-        at = _put_number(out, at, flags, 1)
-        at = _put_number(out, at, hidden_bytes, 2)
-        at = _put_number(out, at, counts[record], 2)
-        at = _put_number(out, at, models[record], 4)
-        _copy(names.text, names.starts[record], out, at, names_bytes)
-        at += names_bytes
-        _copy(hidden.text, hidden.starts[record], out, at, hidden_bytes)
-        at += hidden_bytes
-        if grown[record] >= 0:
-            at = _grow(
-                rows, starts[record], counts[record], packed, heads, grown[record], spare, scratch, out, at
-            )
-        elif counts[record]:
-            at = _narrow(rows, starts[record], counts[record], scratch, out, at)
-        ends[record] = at
-
-
-@compiled_bare
-def _grow(
-    rows: Bytes,
-    first: Any,
-    count: Any,
-    packed: Bytes,
-    heads: Heads,
-    record: Any,
-    spare: Bytes,
-    scratch: Ints,
-    out: Bytes,
-    at: Any,
-) -> Any:
-    """Write a window whose first rows are those of a narrowed record; return where the next thing goes."""
-    width, old, begin = rows.shape[1], heads.counts[record], heads.rows_at[record]
-    differing = _differing_columns(packed, begin, width, scratch)
-    top = packed[begin + _MASK_BYTES : begin + _MASK_BYTES + width]
-    for row in range(first + old, first + count):
-        for column in range(width):
-            shared = packed[begin + column // 8] >> (column % 8) & 1 == 0
-            if shared and rows[row, column] != top[column]:  # one column more differs in this window
-                widen_rows(packed, heads, record, 0, old, 0, scratch, spare)
-                for more in range(old, count):
-                    _copy(rows[first + more], 0, spare[more], 0, width)
-                return _narrow(spare, 0, count, scratch, out, at)
-    size = _MASK_BYTES + width + (old - 1) * differing
-    _copy(packed, begin, out, at, size)
-    at += size
-    for row in range(first + old, first + count):
-        at = _put_columns(rows[row], scratch, differing, out, at)
-    return at
-
-
-@compiled_bare
-def _put_columns(row: Bytes, columns: Ints, count: Any, out: Bytes, at: Any) -> Any:
-    target = out[at : at + count]
-    for place in range(np.uint64(count)):
-        target[place] = row[np.uint64(columns[place])]
-    return at + count
-
-
-@compiled_bare
-def _narrow(rows: Bytes, first: Any, count: Any, differs: Ints, out: Bytes, at: Any) -> Any:
-    """Write a window without what its rows share; return where the next thing goes."""
-    width = rows.shape[1]
-    top = rows[first]
-    differs[:] = 0
-    for row in range(first + 1, first + count):
-        current = rows[row]
-        for column in range(np.uint64(width)):
-            differs[column] |= top[column] ^ current[column]
-    mask: Any = 0
-    differing = 0
-    for column in range(width):
-        mask |= np.int64(differs[column] != 0) << column
-        if differs[column]:
-            differs[differing] = column
-            differing += 1
-    at = _put_number(out, at, mask, _MASK_BYTES)
-    _copy(top, 0, out, at, width)
-    at += width
-    for row in range(first + 1, first + count):
-        at = _put_columns(rows[row], differs, differing, out, at)
-    return at
 
 
 @compiled_bare
@@ -320,14 +206,8 @@ def _number(packed: Bytes, at: Any, size: int) -> Any:
 
 
 @compiled_bare
-def _put_number(out: Bytes, at: Any, number: Any, size: int) -> Any:
-    for place in range(size):
-        out[at + place] = np.int64(number) >> (8 * place) & 255
-    return at + size
-
-
-@compiled_bare
-def _copy(source: Bytes, start: Any, target: Bytes, to: Any, size: Any) -> None:
+def copy_bytes(source: Bytes, start: Any, target: Bytes, to: Any, size: Any) -> None:
+    """Put ``size`` bytes of ``source`` from ``start`` on into ``target`` from ``to`` on."""
     taken, put = source[start : start + size], target[to : to + size]
     for place in range(np.uint64(size)):
         put[place] = taken[place]
