@@ -28,6 +28,7 @@ _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _STRING_BYTES: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _BARE_CONSTANT: Final = re.compile(r"\b(?:NaN|Infinity)\b")
+_CUT_NUMBER: Final = re.compile(r"(?<![\w.+-])(?:-|-?(?:0|[1-9]\d*)(?:\.|(?:\.\d+)?[eE][+-]?))\Z")
 _ESCAPE_OR_SURROGATE: Final = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a whole pair
     r"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
@@ -90,7 +91,7 @@ def _diagnose_syntax(text: str, message: str) -> EventRejected:
         return lone_surrogate()
     if "out of range" in message or _BARE_CONSTANT.search(_STRING.sub("", text)):
         return EventRejected("number_not_finite", _WANTED["number_not_finite"])
-    if "truncated" in message:
+    if "truncated" in message or ("invalid number" in message and _CUT_NUMBER.search(text)):
         return EventRejected("truncated_json", "the value ends inside its JSON")
     return EventRejected("malformed_json", "the value is not JSON")
 

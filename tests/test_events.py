@@ -295,6 +295,16 @@ def test_a_cut_value_is_truncated_or_no_text(event: Event, data: st.DataObject) 
     assert reason_of(whole[:length]) in {"truncated_json", "invalid_utf8"}
 
 
+@pytest.mark.parametrize("number", ["-", "0.", "-12.", "1e", "1.5E", "1.5e+", "100000000."])
+def test_a_value_that_ends_within_a_number_is_truncated(number: str) -> None:
+    assert reason_of(GOOD_BYTES[:-1] + b',"price":' + number.encode()) == "truncated_json"
+
+
+@pytest.mark.parametrize("number", ["1.e", "01", "1.}", "--", "1e+-"])
+def test_a_value_with_no_number_where_one_must_be_is_malformed(number: str) -> None:
+    assert reason_of(GOOD_BYTES[:-1] + b',"price":' + number.encode()) == "malformed_json"
+
+
 def test_fields_with_half_a_surrogate_pair_are_refused() -> None:
     with pytest.raises(EventRejected, match="lone_surrogate"):
         event_from_fields({**GOOD, "item_id": "\ud800"}, RECORD_MS)
