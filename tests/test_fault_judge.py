@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from benchmarks.support.faults.findings import findings
 from benchmarks.support.faults.hooks import Control
 from benchmarks.support.faults.judge import Verdict, judge
 from benchmarks.support.faults.schedule import endless_order
@@ -67,6 +68,20 @@ UNDISTURBED = run("calm", *all_of("calm"))
 
 def verdict(disturbed: Run, sent: list[Event] = EVENTS) -> Verdict:
     return judge(disturbed, [UNDISTURBED], RULE, sent)
+
+
+def test_what_was_lost_or_diverged_is_named() -> None:
+    first, second, _, fourth = all_of("hit")
+    broken = run("hit", first, replace_view(second), fourth)
+    lost, diverged = sorted(findings(broken, [UNDISTURBED], RULE), key=lambda line: "nothing" not in line)
+    assert "record 0-2 of" in lost
+    assert "by the rule scored ; here nothing; undisturbed a prediction" in lost
+    assert "record 0-1 of" in diverged
+    assert findings(run("hit", *all_of("hit")), [UNDISTURBED], RULE) == []
+
+
+def replace_view(one: SeenPrediction) -> SeenPrediction:
+    return msgspec.structs.replace(one, next_action={"view": 0.5, "none": 0.5})
 
 
 def test_a_run_like_the_undisturbed_one_is_clean_also_where_it_published_twice() -> None:

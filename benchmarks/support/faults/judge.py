@@ -66,7 +66,7 @@ def judge(run: Run, undisturbed: Sequence[Run], rule: WindowRule, sent: Iterable
     return Verdict(
         events=len(records),
         lost=accounts.missing + _never_published(sent, records),
-        diverged=accounts.diverged + (_diverged(run, undisturbed) if undisturbed else 0),
+        diverged=accounts.diverged + (len(diverged_places(run, undisturbed)) if undisturbed else 0),
         out_of_order=_out_of_order(run.outputs.predictions),
         state_differs=len(differing_users(run.stored, stored)) if stored else 0,
         misruled=misruled + (not accounts.disjoint) + (not accounts.inside),
@@ -85,10 +85,10 @@ def _never_published(sent: Iterable[Event], records: Iterable[TopicRecord]) -> i
     return len({event.event_id for event in sent} - there)
 
 
-def _diverged(run: Run, undisturbed: Sequence[Run]) -> int:
-    """Count the predictions that differ from the one of the undisturbed run of their version.
+def diverged_places(run: Run, undisturbed: Sequence[Run]) -> set[Place]:
+    """Return where a prediction differs from that of the undisturbed run of its version, or a dead letter.
 
-    Those under one id that differ among themselves are counted elsewhere.
+    Predictions under one id that differ among themselves are counted elsewhere.
     """
     expected: dict[tuple[Place, str | int], SeenPrediction] = {}
     letters: set[Place] = set()
@@ -105,8 +105,7 @@ def _diverged(run: Run, undisturbed: Sequence[Run]) -> int:
             prediction, expected.get((_place(prediction.prediction_id), prediction.model.version))
         )
     }
-    wrong |= letters ^ {(place.partition, place.offset) for place in run.outputs.dead_letters}
-    return len(wrong)
+    return wrong | letters ^ {(place.partition, place.offset) for place in run.outputs.dead_letters}
 
 
 def _as_expected(prediction: SeenPrediction, other: SeenPrediction | None) -> bool:

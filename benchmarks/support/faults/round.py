@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.support.faults.epochs import recreate_events_topic
+from benchmarks.support.faults.findings import findings
 from benchmarks.support.faults.judge import Verdict, judge
 from benchmarks.support.faults.schedule import RECREATED, Injected, Say, inject
 from benchmarks.support.faults.servers import Servers
@@ -72,7 +73,10 @@ def run_round(plan: Plan, servers: Servers, directory: Path, say: Say) -> tuple[
         served = _versions(run) if plan.compared else []
         undisturbed = all_undisturbed(run.events, own, served, servers, place, number)
         rule = WindowRule(settings.window_size, settings.allowed_lateness_ms)
-        verdict += judge(run, undisturbed, rule, islice(shop_events(plan.seed, lines), sent))
+        judged = judge(run, undisturbed, rule, islice(shop_events(plan.seed, lines), sent))
+        for line in [] if judged.clean else findings(run, undisturbed, rule):
+            say(line)
+        verdict += judged
     say(f"{plan.name}: {verdict}")
     servers.delete_topics(plan.name)
     return verdict, injected
