@@ -131,20 +131,23 @@ class Pipeline:
         self._start([Journey(partition, piece, before, done)], stages, model)
 
     def _start(self, journeys: list[Journey], stages: Stages, model: ServedModel | None) -> None:
-        self._room.take(sum(len(one.piece.batch.records) for one in journeys))
-        self._go(self._live(journeys, stages, model))
+        events = sum(len(one.piece.batch.records) for one in journeys)
+        self._room.take(events)
+        self._go(self._live(journeys, stages, model, events))
 
     def _go(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._tasks.create_task(work)
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
 
-    async def _live(self, journeys: list[Journey], stages: Stages, model: ServedModel | None) -> None:
+    async def _live(
+        self, journeys: list[Journey], stages: Stages, model: ServedModel | None, events: int
+    ) -> None:
         try:
             await self._steps(journeys, stages, model)
         finally:
             stages.finish()
-            self._room.give_back(sum(len(one.piece.batch.records) for one in journeys))
+            self._room.give_back(events)
 
     async def _steps(self, journeys: list[Journey], stages: Stages, model: ServedModel | None) -> None:
         # No await stands between here and the claims in _read: batches claim their users in order.

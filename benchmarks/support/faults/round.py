@@ -74,8 +74,9 @@ def run_round(plan: Plan, servers: Servers, directory: Path, say: Say) -> tuple[
         undisturbed = all_undisturbed(run.events, own, served, servers, place, number)
         rule = WindowRule(settings.window_size, settings.allowed_lateness_ms)
         judged = judge(run, undisturbed, rule, islice(shop_events(plan.seed, lines), sent))
-        for line in [] if judged.clean else findings(run, undisturbed, rule):
-            say(line)
+        if not judged.clean:
+            for line in findings(run, undisturbed, rule):
+                say(line)
         verdict += judged
     say(f"{plan.name}: {verdict}")
     servers.delete_topics(plan.name)
