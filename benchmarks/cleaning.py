@@ -137,7 +137,7 @@ def _batch(events: Sequence[Event], first_offset: int) -> FetchedBatch:
         Record(offset, event.event_time_ms, event.user_id.encode(), encode_event(event))
         for offset, event in enumerate(events, first_offset)
     ]
-    return FetchedBatch(0, records, generation=1)
+    return FetchedBatch(0, records, generation=1, fetched_from=first_offset)
 
 
 class _Arm:

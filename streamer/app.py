@@ -110,6 +110,15 @@ class StreamerApp(faust.App):
         """Let the group commit the offset behind ``batch``, which is written."""
         cast(BatchConsumer, self.consumer).finish(TP(self.config.events_topic, batch.partition), batch)
 
+    def next_generation(self, partition: int) -> int:
+        """See `streamer.ownership.Reading`."""
+        return cast(BatchConsumer, self.consumer).next_generation(partition)
+
+    async def seek(self, partition: int, offset: int | None) -> None:
+        """See `streamer.ownership.Reading`."""
+        consumer = cast(BatchConsumer, self.consumer)
+        await consumer.read_on_from(TP(self.config.events_topic, partition), offset)
+
     async def wait_for_room(self) -> None:
         """Return when so little is under way that more may be fetched."""
         if self._pipeline is not None:
@@ -211,7 +220,7 @@ class StreamerApp(faust.App):
             TimedWindowStore(store, times),
             scorer,
             TimedPublisher(publisher, times),
-            self._seek,
+            self,
             self._keeper,
             room,
             self.tally,
@@ -228,10 +237,6 @@ class StreamerApp(faust.App):
 
     async def _ask_brokers(self) -> Mapping[int, ReadPosition]:
         return await cast(BatchConsumer, self.consumer).read_positions()
-
-    async def _seek(self, partition: int, offset: int | None) -> int:
-        consumer = cast(BatchConsumer, self.consumer)
-        return await consumer.read_on_from(TP(self.config.events_topic, partition), offset)
 
 
 def _now_ms() -> int:

@@ -65,6 +65,18 @@ class AncestorBehind(StreamerError):
         )
 
 
+class BatchMissed(StreamerError):
+    """Records of a partition were fetched and did not arrive: the fetch was broken off, or came too early.
+
+    What is in flight for the partition is dropped, and they are read again.
+    """
+
+    exit_code = AGAIN
+
+    def __init__(self, expected: int, fetched_from: int) -> None:
+        super().__init__(f"the records from {expected} to {fetched_from} were fetched and did not arrive")
+
+
 class StateUnreadable(StreamerError):
     """A stored state that this version cannot read. The user's history must be rebuilt."""
 

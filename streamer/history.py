@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from model_store.serving import ServedModel
@@ -147,9 +147,9 @@ def _cut(batch: FetchedBatch, limits: Sequence[int]) -> list[FetchedBatch]:
         while at < len(records) and records[at].offset < limit:
             at += 1
         if first < at < len(records):
-            parts.append(FetchedBatch(batch.partition, records[first:at], batch.generation))
+            parts.append(replace(batch, records=records[first:at]))
             first = at
-    return [*parts, FetchedBatch(batch.partition, records[first:], batch.generation)] if first else [batch]
+    return [*parts, replace(batch, records=records[first:])] if first else [batch]
 
 
 def mark_partial(cut: HistoryCut | None, batch: DecodedBatch, slots: Mapping[bytes, Slot]) -> None:

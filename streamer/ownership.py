@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Protocol
 
 from streamer.errors import StaleOwner
 from streamer.history import Keeper, ScoringPlan
@@ -17,21 +17,28 @@ from streamer.window_store import WindowStore
 
 logger = logging.getLogger(__name__)
 
-Seek = Callable[[int, int | None], Awaitable[int]]
 STORE_LOOK_INTERVAL_S: Final = 2.0
 
 
+class Reading(Protocol):
+    """How the partitions are read."""
+
+    def next_generation(self, partition: int) -> int:
+        """Return the generation of the batches that will be read behind the next seek of ``partition``."""
+        ...
+
+    async def seek(self, partition: int, offset: int | None) -> None:
+        """Read ``partition`` on from ``offset``; None is its beginning."""
+        ...
+
+
 class Ownership:
-    """The owned partitions, by their numbers.
+    """The owned partitions, by their numbers. ``keeper`` knows which version scores what."""
 
-    ``seek`` moves the reading of a partition to an offset (None: its beginning) and returns the
-    generation that batches read from there carry. ``keeper`` knows which version scores what.
-    """
-
-    def __init__(self, store: WindowStore, keeper: Keeper, seek: Seek, patience: Patience) -> None:
+    def __init__(self, store: WindowStore, keeper: Keeper, reading: Reading, patience: Patience) -> None:
         self._store = store
         self._keeper = keeper
-        self._seek = seek
+        self._reading = reading
         self._patience = patience
         self._partitions: dict[int, Partition] = {}
 
@@ -72,9 +79,12 @@ class Ownership:
         published = max(partition.written or 0, partition.plan.silent_until)
         plan = await self._plan(partition.source, actual, published)
         plan.frontier = max(plan.frontier, partition.accepted)
-        generation = await self._seek(number, actual)
-        if self._partitions.get(number) is partition:
-            self._partitions[number] = Partition(partition.source, actual, generation, plan)
+        if self._partitions.get(number) is not partition:
+            return  # it was given up meanwhile
+        # Before the seek: what is read behind it is due at once.
+        generation = self._reading.next_generation(number)
+        self._partitions[number] = Partition(partition.source, actual, generation, plan)
+        await self._reading.seek(number, actual)
 
     async def look_after_states(self) -> None:
         """Look every few seconds, until cancelled."""

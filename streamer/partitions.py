@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from streamer.errors import BatchMissed
 from streamer.history import ScoringPlan
 from streamer.memory import PartitionMemory
 from streamer.records import FetchedBatch, SourcePartition
@@ -55,17 +56,20 @@ class Partition:
     def accept(self, batch: FetchedBatch) -> FetchedBatch | None:
         """Return the part of ``batch`` that is due, and expect what lies behind it.
 
-        None if it is stale, or if the partition is held: then it will be read again.
+        None if it is stale, or if the partition is held: then it will be read again. Raises `BatchMissed` if
+        the one before it never came.
         """
         if self.closed or self.plan.held:
             return None
         if batch.generation < self._generation or batch.next_offset <= self._position:
             return None
+        if batch.fetched_from > self._position:
+            raise BatchMissed(self._position, batch.fetched_from)
         first = bisect_left(batch.records, self._position, key=lambda record: record.offset)
         self._position = batch.next_offset
         if first == 0:
             return batch
-        return FetchedBatch(batch.partition, batch.records[first:], batch.generation)
+        return replace(batch, records=batch.records[first:])
 
     def rests_at(self, offset: int | None) -> bool:
         """Return whether all that was accepted is written, and Redis was left at ``offset``."""

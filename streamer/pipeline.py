@@ -21,11 +21,11 @@ from operator import attrgetter
 from typing import Any, Final
 
 from model_store.serving import ServedModel
-from streamer.errors import AncestorBehind, StaleOwner
+from streamer.errors import AncestorBehind, BatchMissed, StaleOwner, StreamerError
 from streamer.history import Keeper, Piece, mark_partial
 from streamer.inheritance import with_inherited
 from streamer.journey import Journey
-from streamer.ownership import Ownership, Seek
+from streamer.ownership import Ownership, Reading
 from streamer.partitions import Partition, Stages
 from streamer.patience import Patience
 from streamer.profile import Profile
@@ -47,7 +47,7 @@ WRITTEN: Final = attrgetter("written")
 class Pipeline:
     """Runs fetches through the steps. `run` must be running while they are submitted.
 
-    ``owned`` are the partitions whose batches are due; for ``seek`` and ``keeper`` see `Ownership`. While
+    ``owned`` are the partitions whose batches are due; for ``reading`` and ``keeper`` see `Ownership`. While
     Redis or the ledger is unavailable, calls are tried again for ``store_retry_limit_s``; then `run` ends
     with `StoreUnavailable` or `BrokerUnavailable`.
     """
@@ -57,7 +57,7 @@ class Pipeline:
         store: WindowStore,
         scorer: Scorer,
         publisher: Publisher,
-        seek: Seek,
+        reading: Reading,
         keeper: Keeper,
         room: Room,
         tally: Tally,
@@ -73,7 +73,7 @@ class Pipeline:
         self._tally = tally
         self._profile = profile or Profile()
         self._patience = Patience(store_retry_limit_s)
-        self.owned = Ownership(store, keeper, seek, self._patience)
+        self.owned = Ownership(store, keeper, reading, self._patience)
         self._tasks = asyncio.TaskGroup()
         self._in_flight: set[asyncio.Task[None]] = set()
 
@@ -108,8 +108,7 @@ class Pipeline:
         together, stages = list[Journey](), Stages()
         for batch in fetch:
             partition = self.owned.partition(batch.partition)
-            due = partition.accept(batch) if partition is not None else None
-            if partition is None or due is None:
+            if partition is None or (due := self._due(partition, batch)) is None:
                 continue
             *others, last = partition.plan.pieces(due, serving.version)
             for piece in others:
@@ -122,6 +121,14 @@ class Pipeline:
                 self._start_alone(partition, last, end)
         if together:
             self._start(together, stages, serving)
+
+    def _due(self, partition: Partition, batch: FetchedBatch) -> FetchedBatch | None:
+        """Return what `Partition.accept` does; let the partition be read again where a batch was missed."""
+        try:
+            return partition.accept(batch)
+        except BatchMissed as missed:
+            self._read_on(partition, missed)
+            return None
 
     def _start_alone(self, partition: Partition, piece: Piece, done: Callable[[], None]) -> None:
         """Start a piece that another version may have to score."""
@@ -233,7 +240,7 @@ class Pipeline:
             self._profile.events += len(journey.piece.batch.records)
             journey.end()
 
-    def _read_on(self, partition: Partition, reason: StaleOwner | AncestorBehind) -> None:
+    def _read_on(self, partition: Partition, reason: StreamerError) -> None:
         """Let the partition be read on from where Redis stands, beside what goes on of the fetch."""
         self._go(self.owned.read_on_from(partition, reason))
 

@@ -54,12 +54,14 @@ class SourcePartition:
 class FetchedBatch:
     """Records of one partition, in order of offset, from one fetch.
 
-    ``generation`` counts the seeks of the partition: a batch of an older one is stale.
+    ``generation`` counts the seeks of the partition: a batch of an older one is stale. ``fetched_from`` is
+    the offset from which the fetch went on: behind the batch before, or where the seek went.
     """
 
     partition: int
     records: Sequence[SourceRecord]
     generation: int
+    fetched_from: int
 
     @property
     def next_offset(self) -> int:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, Protocol, cast
 
 import aiokafka
@@ -24,7 +24,7 @@ from faust.transport.drivers.aiokafka import Producer, Transport
 from faust.types import TP, ConsumerMessage
 
 from streamer.errors import BrokerUnavailable
-from streamer.records import FetchedBatch
+from streamer.records import FetchedBatch, SourceRecord
 from streamer.transport_commits import TaggingConsumer
 from streamer.transport_fetching import LeanConsumer, LeanConsumerThread
 from streamer.transport_headers import read_any_header_names
@@ -68,6 +68,7 @@ class BatchConsumerThread(LeanConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._generations: defaultdict[int, int] = defaultdict(int)
+        self._reached: defaultdict[int, int] = defaultdict(int)
 
     def next_generation(self, partition: int) -> int:
         """Return the generation that the next seek of ``partition`` begins."""
@@ -82,6 +83,7 @@ class BatchConsumerThread(LeanConsumerThread):
         places = {TopicPartition(tp.topic, tp.partition): offset for tp, offset in starts.items()}
         for place, offset in places.items():
             self._generations[place.partition] += 1
+            self._reached[place.partition] = offset or 0
             if offset is not None:
                 consumer.seek(place, offset)
         beginnings = [place for place, offset in places.items() if offset is None]
@@ -115,11 +117,12 @@ class BatchConsumerThread(LeanConsumerThread):
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> dict[TP, list[FetchedBatch]]:
         fetched = await super()._fetch_records(*args, **kwargs)
         # Nothing runs between the fetch's end and here, so no seek can slip in between.
-        return {
-            tp: [FetchedBatch(tp.partition, records, self._generations[tp.partition])]
-            for tp, records in fetched.items()
-            if records
-        }
+        return {tp: [self._batch(tp.partition, records)] for tp, records in fetched.items() if records}
+
+    def _batch(self, partition: int, records: Sequence[SourceRecord]) -> FetchedBatch:
+        batch = FetchedBatch(partition, records, self._generations[partition], self._reached[partition])
+        self._reached[partition] = batch.next_offset
+        return batch
 
     def _create_worker_consumer(self, _transport: Transport) -> aiokafka.AIOKafkaConsumer:
         app = cast(BatchApp, self.app)
@@ -149,11 +152,13 @@ class BatchConsumer(LeanConsumer):
         """See `BatchConsumerThread.read_positions`."""
         return await self._thread.read_positions()
 
-    async def read_on_from(self, tp: TP, offset: int | None) -> int:
-        """Read ``tp`` on from ``offset``; return the generation that batches read there carry."""
-        generation = self._thread.next_generation(tp.partition)
+    def next_generation(self, partition: int) -> int:
+        """See `BatchConsumerThread.next_generation`."""
+        return self._thread.next_generation(partition)
+
+    async def read_on_from(self, tp: TP, offset: int | None) -> None:
+        """Read ``tp`` on from ``offset``; None is its beginning."""
         await self._thread.seek_to({tp: offset})
-        return generation
 
     def end_offset(self, tp: TP) -> int | None:
         """Return the end of ``tp`` as its newest fetch told it; None before the first, or when not owned."""
@@ -162,14 +167,19 @@ class BatchConsumer(LeanConsumer):
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Yield what one fetch brought, as one message.
 
-        It is dropped here if it arrives while the flow is stopped: a rebalance is under way, and its end
-        seeks every partition to where it must go on.
+        While the flow is stopped, a rebalance is under way. What arrives then waits for its end: some of it
+        may have been fetched behind the seeks of the rebalance, and is due; the pipeline ignores the rest.
         """
         await cast(BatchApp, self.app).wait_for_room()
         fetched, _ = await self._wait_next_records(timeout)
-        if fetched and self.flow_active and not self.should_stop:
-            tp = next(iter(fetched))
-            yield tp, self._to_message(tp, [batch for batches in fetched.values() for batch in batches])
+        if not fetched:
+            return
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow.wait())
+        assigned = self.assignment()
+        owned = [tp for tp in fetched if tp in assigned]
+        if owned and not self.should_stop:
+            yield owned[0], self._to_message(owned[0], [batch for tp in owned for batch in fetched[tp]])
 
     def _to_message(self, tp: TP, fetch: list[FetchedBatch]) -> ConsumerMessage:
         """Return the message of ``fetch``, which Faust finds its agent for by ``tp``, any of the fetch's."""

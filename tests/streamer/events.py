@@ -29,6 +29,8 @@ def record(offset: int, made: Event) -> Record:
     return Record(offset, START_MS, made.user_id.encode(), encode_event(made))
 
 
-def batch(records: Sequence[Record], generation: int = 1, partition: int = 0) -> FetchedBatch:
-    """One fetched batch."""
-    return FetchedBatch(partition, records, generation)
+def batch(
+    records: Sequence[Record], generation: int = 1, partition: int = 0, fetched_from: int = 0
+) -> FetchedBatch:
+    """One fetched batch; ``fetched_from`` 0 stands for what follows on whatever came before."""
+    return FetchedBatch(partition, records, generation, fetched_from)

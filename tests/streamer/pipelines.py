@@ -157,13 +157,14 @@ class Worker:
             store,
             self.scorer,
             topic,
-            self._seek,
+            self,
             self.keeper,
             Room(8, 1_000),
             self.tally,
             store_retry_limit_s=RETRY_LIMIT_S,
         )
         self._rewound = asyncio.Event()
+        self._generation = 1
 
     async def __aenter__(self) -> Worker:
         self.running = asyncio.create_task(self.pipeline.run())
@@ -177,21 +178,27 @@ class Worker:
         with suppress(asyncio.CancelledError, ExceptionGroup):
             await self.running
 
-    async def _seek(self, _partition: int, offset: int | None) -> int:
+    def next_generation(self, _partition: int) -> int:
+        return self._generation + 1
+
+    async def seek(self, _partition: int, offset: int | None) -> None:
+        self._generation += 1
         self.seeks.append(offset)
         if self.before_seek is not None:
             await self.before_seek()
         self._rewound.set()
-        return 2
 
     async def read(self, size: int, first: int | None = None, generation: int = 1) -> None:
         """Submit the log from ``first`` (default: where the worker starts) in batches of ``size``."""
         at = self.start if first is None else first
+        fetched_from = at
         while at < len(self.log):
             records = self.log[at : at + size]
             at += len(records)
             await self.pipeline.wait_for_room()
-            self.pipeline.submit([batch(records, generation)], self._done)
+            fetched = batch(records, generation, fetched_from=fetched_from)
+            fetched_from = fetched.next_offset
+            self.pipeline.submit([fetched], self._done)
 
     def _done(self, batch: FetchedBatch) -> None:
         self.done.append(batch.next_offset)

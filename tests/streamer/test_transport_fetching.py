@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from faust.types import TP
@@ -10,6 +12,7 @@ from faust.types import TP
 from foreclick.settings import Settings
 from streamer.transport import BatchConsumer
 from streamer.transport_fetching import Demand
+from tests.streamer.events import batch, event, record
 
 ANSWER_MS = 60_000
 
@@ -32,6 +35,42 @@ class Beginning(BatchConsumer):
 
     async def sleep(self, *_: object) -> None:
         self.looked += 1
+
+
+class Resuming(BatchConsumer):
+    """A consumer whose flow is stopped when a fetch of two partitions arrives; one was taken away by then."""
+
+    def __init__(self) -> None:
+        self.app = cast(Any, SimpleNamespace(wait_for_room=self.at_once, consumer_generation_id=1))
+        self.can_resume_flow = asyncio.Event()
+        self.flow_active = False
+        self.asked_to_resume = False
+
+    async def at_once(self) -> None:
+        pass
+
+    async def _wait_next_records(self, _timeout: float) -> Any:
+        return {TP("events", n): [batch([record(7, event("e7"))], partition=n)] for n in (0, 1)}, None
+
+    async def wait(self, *resumed: Any, **_: object) -> Any:
+        self.asked_to_resume = True
+        resumed[0].close()
+
+    def assignment(self) -> set[TP]:
+        return {TP("events", 1)} if self.asked_to_resume else {TP("events", 0), TP("events", 1)}
+
+    @property
+    def should_stop(self) -> bool:
+        return False
+
+
+def test_what_arrives_during_a_rebalance_waits_for_its_end() -> None:
+    async def scenario() -> list[tuple[TP, Any]]:
+        return [(tp, message.value) async for tp, message in Resuming().getmany(1.0)]
+
+    ((tp, fetch),) = asyncio.run(scenario())
+    assert tp == TP("events", 1)
+    assert [one.partition for one in fetch] == [1]
 
 
 def test_a_partition_without_a_position_does_not_end_the_worker() -> None:

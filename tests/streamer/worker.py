@@ -21,10 +21,12 @@ PATIENCE_S = 60.0
 
 
 @contextmanager
-def running_worker(settings: Settings, model_store: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """Run `foreclick worker` until the block ends; kill it if it does not leave then."""
+def running_worker(
+    settings: Settings, model_store: Path, *options: str, program: str = "foreclick"
+) -> Iterator[subprocess.Popen[str]]:
+    """Run ``program worker`` until the block ends; kill it if it does not leave then."""
     own = replace(settings, model_store=model_store)
-    command = [sys.executable, "-m", "foreclick", "worker", *options]
+    command = [sys.executable, "-m", program, "worker", *options]
     with subprocess.Popen(
         command,
         env=worker_environment(own, os.environ),
