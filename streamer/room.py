@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-# More small fetches at a time keep each other from the cores: at 2,000 events a second a prediction comes
-# sooner with two under way than with three (`benchmarks.latency`). A backlog's fetches are worth a third.
-SMALL_FETCHES: Final = 2
+# Small fetches that overlap keep each other from the cores: a prediction comes sooner if each is done before
+# the next is asked for. A backlog's are worth it.
+SMALL_FETCHES: Final = 1
 SMALL_EVENTS: Final = 512
 
 
@@ -15,11 +15,12 @@ class Room:
     """Counts what is under way. `wait` returns while it is less than both limits.
 
     The limit on fetches makes small ones grow: what is not fetched yet comes with one. While all that is
-    under way are fewer than `SMALL_EVENTS`, it is at most `SMALL_FETCHES`.
+    under way are fewer than `SMALL_EVENTS`, it is ``small_fetches`` if that is less.
     """
 
-    def __init__(self, max_fetches: int, max_events: int) -> None:
+    def __init__(self, max_fetches: int, max_events: int, small_fetches: int = SMALL_FETCHES) -> None:
         self._max_fetches = max_fetches
+        self._small_fetches = min(small_fetches, max_fetches)
         self._max_events = max_events
         self._fetches = 0
         self._events = 0
@@ -43,9 +44,7 @@ class Room:
         await self._open.wait()
 
     def _update(self) -> None:
-        most = self._max_fetches
-        if self._events < SMALL_EVENTS:
-            most = min(most, SMALL_FETCHES)
+        most = self._small_fetches if self._events < SMALL_EVENTS else self._max_fetches
         if self._fetches < most and self._events < self._max_events:
             self._open.set()
         else:

@@ -1,12 +1,14 @@
-"""The scoring threads: take every batch that is ready, score them together, and take the next ones.
+"""Scoring: take every batch that is ready, score them together, and take the next ones.
 
 No batch waits for a timer: a lone event is scored at once, a backlog in large groups. Of a large group, one
-thread advances the users' states, for which the next group waits, and another makes the predictions.
+thread advances the users' states, for which the next group waits, and another makes the predictions. A small
+one is scored in the event loop, if that is quick: it has nothing else to do but to wait for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,8 +23,10 @@ from streamer.profile import Profile
 from streamer.scoring import Advanced, ScoredBatch, ScoringSettings, advance, finish
 from streamer.windowing import Group
 
-# What a smaller group's end takes is less than another thread's attention costs.
+# What a smaller group takes is less than another thread's attention costs.
 HANDED_OVER_EVENTS: Final = 128
+# For how long scoring may hold the event loop up: metrics, health and the other clients wait as long.
+QUICK_S: Final = 0.02
 
 
 class _Waiting(NamedTuple):
@@ -69,7 +73,8 @@ class Scorer:
     There is at most one group whose users advance, and one whose predictions are made.
 
     ``model`` is the one that serves. `run` must be running. ``max_group_events`` bounds how many events are
-    scored at once; from ``handed_over_events`` on a group's predictions are made in the second thread.
+    scored at once; from ``handed_over_events`` on a group's predictions are made in the second thread. A
+    smaller one is scored in the event loop while the newest of them took under `QUICK_S` by ``clock_s``.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class Scorer:
         profile: Profile,
         *,
         handed_over_events: int = HANDED_OVER_EVENTS,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.model = model
         self._settings = settings
@@ -88,6 +94,8 @@ class Scorer:
         self._now_ms = now_ms
         self._profile = profile
         self._handed_over_events = handed_over_events
+        self._clock_s = clock_s
+        self._quick = False
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._held: _Waiting | None = None
         self._advanced: asyncio.Queue[tuple[_Group, Advanced]] = asyncio.Queue()
@@ -107,9 +115,10 @@ class Scorer:
 
     async def run(self) -> None:
         """Score until cancelled. A failure of the model ends the run, and nothing of its group is acked."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._finish_all())
-            await self._advance_all()
+        with threadpool_limits(1):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._finish_all())
+                await self._advance_all()
 
     def close(self) -> None:
         """End the scoring threads once their current groups are done."""
@@ -120,16 +129,15 @@ class Scorer:
         loop = asyncio.get_running_loop()
         while True:
             group = await self._next_group()
-            at_once = group.events < self._handed_over_events and not self._finishing
-            advanced, scored = await loop.run_in_executor(
-                self._advancing_thread, self._advance, group, at_once
-            )
-            await self._advanced.join()
-            if scored is not None:
-                group.resolve(scored)
-            else:
+            if group.events >= self._handed_over_events or self._finishing:
+                advanced = await loop.run_in_executor(self._advancing_thread, self._advance, group)
+                await self._advanced.join()
                 self._finishing = True
                 self._advanced.put_nowait((group, advanced))
+            elif self._quick:
+                group.resolve(self._score(group))
+            else:
+                group.resolve(await loop.run_in_executor(self._advancing_thread, self._score, group))
 
     async def _finish_all(self) -> None:
         loop = asyncio.get_running_loop()
@@ -139,9 +147,14 @@ class Scorer:
             self._finishing = False
             self._advanced.task_done()
 
-    def _advance(self, group: _Group, at_once: bool) -> tuple[Advanced, list[ScoredBatch] | None]:
-        advanced = advance(group.model, group.batches, self._settings, self._profile)
-        return advanced, self._finish(group, advanced) if at_once else None
+    def _score(self, group: _Group) -> list[ScoredBatch]:
+        started_s = self._clock_s()
+        scored = self._finish(group, self._advance(group))
+        self._quick = self._clock_s() - started_s < QUICK_S
+        return scored
+
+    def _advance(self, group: _Group) -> Advanced:
+        return advance(group.model, group.batches, self._settings, self._profile)
 
     def _finish(self, group: _Group, advanced: Advanced) -> list[ScoredBatch]:
         return finish(advanced, self._settings, group.scored_at_ms, self._profile)

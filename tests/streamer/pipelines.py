@@ -159,7 +159,7 @@ class Worker:
             topic,
             self,
             self.keeper,
-            Room(8, 1_000),
+            Room(8, 1_000, small_fetches=8),
             self.tally,
             store_retry_limit_s=RETRY_LIMIT_S,
         )

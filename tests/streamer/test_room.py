@@ -32,10 +32,10 @@ def is_open(room: Room) -> bool:
         ([999], True),  # one event below the limit
         ([1_000], False),
         ([2_500], False),  # a fetch is taken whole, be there room for it or not
-        ([1], True),
-        ([1, 1], False),  # two small ones
-        ([255, 256], False),
-        ([256, 256], True),  # these are worth a third
+        ([1], False),  # a small one
+        ([511], False),
+        ([512], True),  # this is worth another
+        ([256, 256], True),
         ([256, 256, 256], False),
     ],
 )
@@ -57,13 +57,13 @@ def test_the_limit_on_fetches_holds_for_small_ones_too() -> None:
 
 def test_who_waits_goes_on_when_enough_was_given_back() -> None:
     async def scenario() -> None:
-        room = Room(max_fetches=3, max_events=10)
-        room.take(6)
-        room.take(7)
+        room = Room(max_fetches=3, max_events=1_000)
+        room.take(600)
+        room.take(700)
         waiting = asyncio.create_task(room.wait())
         await asyncio.sleep(0)
         assert not waiting.done()
-        room.give_back(6)
+        room.give_back(600)
         await asyncio.wait_for(waiting, timeout=5.0)
 
     asyncio.run(scenario())

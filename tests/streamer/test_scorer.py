@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -20,7 +22,7 @@ from streamer.memory import Slot
 from streamer.profile import Profile
 from streamer.records import SourcePartition
 from streamer.rendering import RenderingSettings
-from streamer.scorer import Scorer, scoring_thread
+from streamer.scorer import QUICK_S, Scorer, scoring_thread
 from streamer.scoring import Advanced, ScoredBatch, ScoringSettings, score_group
 from streamer.windowing import Group
 from tests.streamer.events import START_MS, batch, event, record
@@ -53,9 +55,17 @@ def lots(sizes: Sequence[int]) -> list[Group]:
     return made
 
 
-def scorer_of(handed_over_events: int, max_group_events: int = 1) -> Scorer:
+def scorer_of(
+    handed_over_events: int, max_group_events: int = 1, clock_s: Callable[[], float] = time.monotonic
+) -> Scorer:
     return Scorer(
-        MODEL, SCORING, max_group_events, lambda: START_MS, Profile(), handed_over_events=handed_over_events
+        MODEL,
+        SCORING,
+        max_group_events,
+        lambda: START_MS,
+        Profile(),
+        handed_over_events=handed_over_events,
+        clock_s=clock_s,
     )
 
 
@@ -120,6 +130,19 @@ def test_a_small_group_is_ended_in_the_thread_that_advanced_it(monkeypatch: pyte
     asyncio.run(scored(scorer_of(4), lots([1, 4, 1])))
     same = [one == other for one, other in zip(threads["advance"], threads["finish"], strict=True)]
     assert same[:2] == [True, False]
+
+
+def test_small_groups_are_scored_in_the_event_loop_while_the_one_before_was_quick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = list[int]()
+    called(monkeypatch, "finish", partial(_note_thread, threads))
+    took_s = [0.001, QUICK_S / 2, 2 * QUICK_S, QUICK_S / 2, QUICK_S / 2]
+    clock = accumulate(s for took in took_s for s in (1.0, took))
+    asyncio.run(scored(scorer_of(4, clock_s=lambda: next(clock)), lots([1, 1, 3, 1, 1])))
+    # Nobody knows how quick the first is; the third is too slow, so that the fourth is watched.
+    here = threading.get_ident()
+    assert [thread == here for thread in threads] == [False, True, True, False, True]
 
 
 @pytest.mark.parametrize("stage", ["advance", "finish"])
