@@ -128,7 +128,10 @@ class Settings(TopicNames):
         2_048, "most events scored at once", unit="events", least=1, most=100_000
     )
     max_fetches_in_flight: int = _setting(
-        3, "fetches under way in a worker, behind which it fetches no more", unit="fetches", least=1
+        3,
+        "fetches under way in a worker, behind which it fetches no more; of small ones one",
+        unit="fetches",
+        least=1,
     )
     max_events_in_flight: int = _setting(
         16_384, "events under way in a worker, behind which it fetches no more", unit="events", least=1

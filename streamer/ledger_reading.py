@@ -104,6 +104,7 @@ class LedgerReader:
         try:
             topics = self._connected().list_topics(self._events_topic, timeout=TIMEOUT_S).topics
         except KafkaException as error:
+            self.close()
             raise _unanswered(error) from error
         return len(topics[self._events_topic].partitions)
 
