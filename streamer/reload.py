@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from functools import partial
 from pathlib import Path
 
 from model_store.artifacts import ModelStore
 from model_store.errors import ArtifactError
 from model_store.serving import ServedModel, load_served_model
-from streamer.aside import aside
 from streamer.errors import ModelUnavailable
 from streamer.scorer import Scorer
 from streamer.warming import warm
@@ -69,8 +67,8 @@ class ModelWatcher:
         if version == self._scorer.model.version or version == self._refused:
             return
         try:
-            model = await aside(
-                partial(load_champion, self._root, self._name, self._alias, exact=self._exact)
+            model = await asyncio.to_thread(
+                load_champion, self._root, self._name, self._alias, exact=self._exact
             )
         except ModelUnavailable as error:
             self._refuse(version, error)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from model_store.artifacts import ModelStore
 from model_store.errors import ArtifactError
 from model_store.serving import ServedModel, load_served_model
-from streamer.aside import aside
 from streamer.errors import ModelUnavailable
 
 logger = logging.getLogger(__name__)
@@ -35,7 +33,7 @@ class VersionShelf:
             model = self._kept.pop(version, None)
             if model is None:
                 logger.info("loads model version %s, which scored these records first", version)
-                model = await aside(partial(self._load, version))
+                model = await asyncio.to_thread(self._load, version)
             self._kept[version] = model
             while len(self._kept) > KEPT_VERSIONS:
                 del self._kept[next(iter(self._kept))]
