@@ -28,7 +28,7 @@ from model_store.kernels.lookup import Table
 from model_store.kernels.rows import kernel_rows
 from model_store.lookback import Lookback, lookback_in_windows
 from model_store.vocabulary import Lookup, vocabulary_of
-from model_store.windows import Rows, category_fingerprint, item_fingerprint, row_items
+from model_store.windows import Rows, category_fingerprints, item_fingerprints, row_items
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,8 +110,8 @@ class Encoder:
         self._tells_visits = False
         self._learned = learned_of(statistics)
         self._columns, self._extra_columns = _columns(self.places), _columns({})
-        self._items = Lookup([item_fingerprint(item) for item in self.items[1:]])
-        self._categories = Lookup([category_fingerprint(category) for category in self.categories[1:]])
+        self._items = Lookup(item_fingerprints(self.items[1:]))
+        self._categories = Lookup(category_fingerprints(self.categories[1:]))
 
     @classmethod
     def fit(
@@ -135,7 +135,7 @@ class Encoder:
         codes = (some["category"].astype(np.uint64) for some in stretches(rows))
         categories, _ = vocabulary_of(codes, category_names, min_count)
         rows = rows[:: max(len(rows) // _STATISTICS_EVENTS, 1)]
-        known = Lookup([category_fingerprint(name) for name in categories[1:]])
+        known = Lookup(category_fingerprints(categories[1:]))
         category = known.indices(rows["category"].astype(np.uint64))
         statistics = statistics_of(rows, category, len(categories), timed=timed)
         return cls(items, categories, counts, statistics, features_of(feature_groups, statistics))
@@ -205,6 +205,11 @@ class Encoder:
     def item_indices(self, rows: Rows) -> npt.NDArray[np.int32]:
         """Return the item index of each row, 0 where the item is unknown or absent."""
         return self.indices_of_items(row_items(rows))
+
+    @property
+    def item_fingerprints(self) -> npt.NDArray[np.uint64]:
+        """The fingerprint of the item at each index, uint64[V]; 0 for the unknown ones."""
+        return self._items.table.keys
 
     @property
     def item_table(self) -> Table:

@@ -38,7 +38,6 @@ from model_store.stepping import Floats
 from model_store.stored_states import bytes_of_number
 from model_store.survival import survival_of
 from model_store.window_body import WindowBody
-from model_store.windows import item_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,8 +85,6 @@ class ServedModel:
             encoder.tell_visits()
         self._heads = served_heads(specification, weights)
         self._ranking = ItemRanking(specification, weights, encoder, index)
-        self.item_fingerprints = np.array([item_fingerprint(item) for item in encoder.items], np.uint64)
-        self.item_fingerprints[0] = 0
         self.known_items = frozenset(encoder.items) if specification.own_items else None
         self.item_texts = json_strings(encoder.items)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,9 @@ from model_store.kernels.lookup import Table, fill_slots, find_all
 class Lookup:
     """Finds the indices (from 1) of known fingerprints; 0 for any other. ``table`` is what kernels search."""
 
-    def __init__(self, fingerprints: Sequence[int]) -> None:
+    def __init__(self, fingerprints: npt.NDArray[np.uint64]) -> None:
         bits = max(1, (2 * len(fingerprints)).bit_length())
-        keys = np.array([0, *fingerprints], np.uint64)
+        keys = np.concatenate((np.zeros(1, np.uint64), fingerprints))
         slots, shift = np.zeros(1 << bits, np.int32), np.uint64(64 - bits)
         fill_slots(keys, slots, shift)
         self.table = Table(keys, slots, shift)

@@ -64,6 +64,16 @@ def item_fingerprint(item_id: str | None) -> int:
     return fingerprint(item_id, 48)
 
 
+def item_fingerprints(item_ids: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """Return the `item_fingerprint` of each id, uint64[ids]."""
+    return _fingerprints(map(_hashed, item_ids), len(item_ids), 48)
+
+
+def category_fingerprints(categories: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """Return the `category_fingerprint` of each category, uint64[categories]."""
+    return _fingerprints(map(_hashed, categories), len(categories), 32)
+
+
 def category_fingerprint(category: str | None) -> int:
     """Return the 32-bit fingerprint under which a category stands in a row and in a vocabulary."""
     return fingerprint(category, 32)

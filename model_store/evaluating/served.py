@@ -80,7 +80,7 @@ def best_items(model: ServedModel, step: ServedStep, chosen: Ints, k: int) -> np
     They are the items' fingerprints, 0 where there are fewer than k'.
     """
     found, _ = model.ranked_items(step.heads.take(chosen), step.own.take(chosen), k)
-    items = model.item_fingerprints[np.maximum(found, 0)]
+    items = model.encoder.item_fingerprints[np.maximum(found, 0)]
     return np.where(found < 0, -found, items.astype(np.int64)).astype(np.uint64)
 
 

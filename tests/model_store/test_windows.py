@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from model_store.windows import (
     EVENT_FINGERPRINT_BYTES,
     ROW_BYTES,
+    category_fingerprint,
+    category_fingerprints,
     contains_event,
     inserted,
     item_fingerprint,
+    item_fingerprints,
     kept_after_overflow,
     pack_row,
     pack_rows,
@@ -141,3 +144,9 @@ whole_events = st.builds(
 def test_rows_packed_together_are_those_packed_one_by_one(events: list[Event]) -> None:
     for some in (events, events * 150):  # few are packed in another way than many
         assert pack_rows(some).tobytes() == b"".join(map(pack_row, some))
+
+
+@given(st.lists(identifiers))
+def test_a_vocabulary_has_the_fingerprints_under_which_its_texts_stand_in_rows(texts: list[str]) -> None:
+    assert item_fingerprints(texts).tolist() == [item_fingerprint(text) for text in texts]
+    assert category_fingerprints(texts).tolist() == [category_fingerprint(text) for text in texts]
