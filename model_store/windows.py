@@ -69,14 +69,14 @@ def item_fingerprints(item_ids: Sequence[str]) -> npt.NDArray[np.uint64]:
     return _fingerprints(map(_hashed, item_ids), len(item_ids), 48)
 
 
-def category_fingerprints(categories: Sequence[str]) -> npt.NDArray[np.uint64]:
-    """Return the `category_fingerprint` of each category, uint64[categories]."""
-    return _fingerprints(map(_hashed, categories), len(categories), 32)
-
-
 def category_fingerprint(category: str | None) -> int:
     """Return the 32-bit fingerprint under which a category stands in a row and in a vocabulary."""
     return fingerprint(category, 32)
+
+
+def category_fingerprints(categories: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """Return the `category_fingerprint` of each category, uint64[categories]."""
+    return _fingerprints(map(_hashed, categories), len(categories), 32)
 
 
 def pack_row(event: Event) -> bytes:
