@@ -222,9 +222,12 @@ def load_served_model(store: ModelStore, name: str, version: str, *, exact: bool
     """Return one version of a model, its files verified against their manifest.
 
     ``exact`` asks for exact next items whatever the catalogue's size. From here on faiss searches with one
-    thread in this process, since a worker scales by processes. Raises `ArtifactError`.
+    thread in this process, since a worker scales by processes, and no signal breaks a search off. Raises
+    `ArtifactError`.
     """
     faiss.omp_set_num_threads(1)
+    # To look for signals it would take the interpreter's lock hundreds of times in a search, and wait for it.
+    faiss.InterruptCallback.clear_instance()
     return served_model_in(store.path(name, version), name, version, exact=exact)
 
 

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import faiss
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -216,6 +217,15 @@ def test_a_stored_version_serves_what_was_written(tmp_path: Path) -> None:
     assert found.next_action is not None
     assert wanted.next_action is not None
     assert found.next_action.tolist() == wanted.next_action.tolist()
+
+
+def test_no_search_of_a_loaded_model_stops_to_look_for_signals(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path)
+    with store.writing("tea") as writing:
+        write(writing.directory, specification(), random_weights(specification()))
+    load_served_model(store, "tea", writing.version)
+    # Where somebody looks, faiss says after how many steps of so many operations; else never, that is 2^30.
+    assert faiss.InterruptCallback.get_period_hint(1_000_000) == 2**30
 
 
 def test_a_version_that_was_tampered_with_is_not_served(tmp_path: Path) -> None:
