@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from streamer.app import StreamerApp
 from streamer.config import WorkerConfig
 from streamer.exits import exit_code
-from streamer.process import keep_out_of_collections, let_threads_take_turns, log_to_stderr
+from streamer.process import collect_rarely, let_threads_take_turns, log_to_stderr
 from streamer.reload import load_champion
 from streamer.topics import topic_ids
 from streamer.transport_schema import FetchedBatches
@@ -57,7 +57,7 @@ def run_worker(config: WorkerConfig) -> None:
     app = build_app(config)
     # More threads only fight for the cores that Kafka, Redis and the event loop need.
     threadpool_limits(limits=1)
-    keep_out_of_collections()
+    collect_rarely()
     let_threads_take_turns()
     worker = faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
     worker.spinner = None  # standard output is the profile's
