@@ -125,7 +125,7 @@ class Settings(TopicNames):
     consumer_group: str = _setting("foreclick-streamer", "consumer group that the workers share")
     redis_prefix: str = _setting("fc", "what the names of all Redis keys begin with")
     max_batch_events: int = _setting(
-        2_048, "most events scored at once", unit="events", least=1, most=100_000
+        8_192, "most events scored at once", unit="events", least=1, most=100_000
     )
     max_fetches_in_flight: int = _setting(
         3,
@@ -134,7 +134,7 @@ class Settings(TopicNames):
         least=1,
     )
     max_events_in_flight: int = _setting(
-        16_384, "events under way in a worker, behind which it fetches no more", unit="events", least=1
+        24_576, "events under way in a worker, behind which it fetches no more", unit="events", least=1
     )
     fetch_max_bytes: int = _setting(
         1_048_576, "most bytes fetched from a partition at once", unit="bytes", least=1_024, most=100_000_000

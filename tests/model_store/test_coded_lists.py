@@ -26,14 +26,14 @@ def coded(large: Floats) -> CodedIndex:
     return index
 
 
-@pytest.mark.parametrize("batch", [1, 2, 7, 20, 64, 1_000, 4_096])
+@pytest.mark.parametrize("batch", [1, 2, 7, 20, 64, 1_000, 8_192])
 def test_an_answer_of_coded_lists_is_the_same_to_the_bit_in_any_batch(
     batch: int, large: Floats, coded: CodedIndex
 ) -> None:
-    near = large[np.arange(1, 4_097)] + 0.1 * np.random.default_rng(11).normal(size=(4_096, 16))
+    near = large[np.arange(1, 8_193)] + 0.1 * np.random.default_rng(11).normal(size=(8_192, 16))
     queries = unit(near)
     items, scores = coded.search(queries, 10)
-    for start in range(0, min(4_096, 50 * batch), batch):
+    for start in range(0, min(8_192, 50 * batch), batch):
         part = slice(start, start + batch)
         found, found_scores = coded.search(queries[part], 10)
         assert found.tolist() == items[part].tolist()

@@ -129,16 +129,16 @@ def test_next_items_are_scaled_cosines_of_the_whole_catalogue() -> None:
     assert logits[0].tolist() == pytest.approx([14 * cosines[item] for item in expected], abs=1e-5)
 
 
-@pytest.mark.parametrize("batch", [1, 4, 5, 64, 1_000, 4_096])
+@pytest.mark.parametrize("batch", [1, 4, 5, 64, 1_000, 8_192])
 @pytest.mark.parametrize("reads_more", [False, True])
 def test_predictions_do_not_depend_on_the_batch(batch: int, reads_more: bool) -> None:
     network = replace(specification(direct_inputs=reads_more), own_items=reads_more)
     model = served(network, random_weights(network))
-    inputs = random_inputs(4_096)
-    state = np.random.default_rng(4).uniform(-1, 1, (4_096, 4)).astype(np.float32)
+    inputs = random_inputs(8_192)
+    state = np.random.default_rng(4).uniform(-1, 1, (8_192, 4)).astype(np.float32)
     whole = model.heads(model.step(state, inputs), inputs)
-    for start in range(0, min(4_096, 20 * batch), batch):
-        places = np.arange(start, min(start + batch, 4_096))
+    for start in range(0, min(8_192, 20 * batch), batch):
+        places = np.arange(start, min(start + batch, 8_192))
         part = model.heads(model.step(state[places], inputs.take(places)), inputs.take(places))
         for of_part, of_whole in [
             (part.next_action, whole.next_action),

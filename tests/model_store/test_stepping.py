@@ -130,12 +130,12 @@ def test_a_users_state_does_not_depend_on_the_batch(batch: int, network: str) ->
     generator = np.random.default_rng(3)
     weights = random_weights(network, 4, units=64, inputs=98)
     cell = cell_from_weights(network, {name: 0.2 * array for name, array in weights.items()})
-    inputs = generator.normal(size=(4_096, 98)).astype(np.float32)
-    states = generator.uniform(-1, 1, size=(4_096, cell.state_units)).astype(np.float32)
+    inputs = generator.normal(size=(8_192, 98)).astype(np.float32)
+    states = generator.uniform(-1, 1, size=(8_192, cell.state_units)).astype(np.float32)
     whole = cell.step(states, inputs)
     parts = [
         cell.step(states[start : start + batch], inputs[start : start + batch])
-        for start in range(0, min(4_096, 20 * batch), batch)
+        for start in range(0, min(8_192, 20 * batch), batch)
     ]
     stepped = np.concatenate(parts)
     np.testing.assert_allclose(stepped, whole[: len(stepped)], rtol=0, atol=2e-6)
