@@ -16,7 +16,8 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.support.faults.stream import Stream, running_stream
+from benchmarks.support.faults.load import Load
+from benchmarks.support.faults.stream import NotKeptUpWith, Stream, running_stream
 from benchmarks.support.machine import machine
 from foreclick.services import ServiceProcess
 
@@ -29,11 +30,14 @@ def main() -> None:
     """Break each server once, tell of it, and print one JSON line. Exits with 1 where something was lost."""
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    with running_stream(arguments.rate, WORKERS) as stream:
-        outages = {
-            server.title: _outage(stream, server, arguments) for server in (stream.redis, stream.broker)
-        }
-        counts = stream.finish()
+    try:
+        with running_stream(Load(arguments.rate), WORKERS) as stream:
+            outages = {
+                server.title: _outage(stream, server, arguments) for server in (stream.redis, stream.broker)
+            }
+            counts = stream.finish()
+    except NotKeptUpWith as slow:
+        sys.exit(f"{slow}: choose a lower --rate")
     print(json.dumps({"outages": outages, **counts, "workload": vars(arguments), "machine": machine()}))
     sys.exit(1 if counts["lost"] or counts["not_delivered"] else 0)
 
@@ -53,7 +57,7 @@ def _outage(stream: Stream, server: ServiceProcess, arguments: argparse.Namespac
     time.sleep(arguments.seconds)
     server.start()
     waiting = stream.waiting()
-    caught_up_s = stream.wait_until_waiting(int(arguments.rate), PATIENCE_S)
+    caught_up_s = stream.wait_until_kept_up_with(PATIENCE_S)
     ended = sum(len(worker.exits) for worker in stream.workers) - sum(exits)
     print(f"{server.title} is back; {waiting:,} events waited, caught up in {caught_up_s:.1f} s", flush=True)
     return {

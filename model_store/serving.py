@@ -227,7 +227,7 @@ def load_served_model(store: ModelStore, name: str, version: str, *, exact: bool
     """
     faiss.omp_set_num_threads(1)
     # To look for signals it would take the interpreter's lock hundreds of times in a search, and wait for it.
-    faiss.InterruptCallback.clear_instance()
+    faiss.InterruptCallback.clear_instance()  # type: ignore[attr-defined]
     return served_model_in(store.path(name, version), name, version, exact=exact)
 
 

@@ -225,7 +225,7 @@ def test_no_search_of_a_loaded_model_stops_to_look_for_signals(tmp_path: Path) -
         write(writing.directory, specification(), random_weights(specification()))
     load_served_model(store, "tea", writing.version)
     # Where somebody looks, faiss says after how many steps of so many operations; else never, that is 2^30.
-    assert faiss.InterruptCallback.get_period_hint(1_000_000) == 2**30
+    assert faiss.InterruptCallback.get_period_hint(1_000_000) == 2**30  # type: ignore[attr-defined]
 
 
 def test_a_version_that_was_tampered_with_is_not_served(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Events at a steady rate for as long as it takes, and an account of them that stays small.
+"""Events for as long as it takes, and an account of them that stays small.
 
-Run as a program, it is the producer: `python -m benchmarks.support.faults.steady KAFKA TOPIC RATE`. It sends
-until SIGTERM, waits for the acks, and prints how many it sent as JSON. Before, it prints when it began.
+Run as a program, it is the producer: `python -m benchmarks.support.faults.steady SETTINGS`, which are the
+names of `send` as JSON. It sends until SIGTERM, waits for the acks, and prints how many it sent as JSON.
+Before, it prints when it began.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
+from benchmarks.support.faults.load import Due, Load, topic_ends
 from foreclick.demo.reading_thread import ReadingThread
 from foreclick.settings import Settings
 from producers.events import Event, EventType, encode_event
@@ -43,8 +46,16 @@ def event(number: int) -> Event:
     )
 
 
-def send(kafka: str, topic: str, rate: float) -> dict[str, int]:
+def send(
+    *, kafka: str, topic: str, predictions_topic: str, partitions: int, rate: float, backlog: int
+) -> dict[str, int]:
     """Send until SIGTERM; return how many events were sent, and how many were given up."""
+    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 1})
+
+    def predictions() -> int:
+        return sum(end for _, end in topic_ends(admin, predictions_topic, partitions))
+
+    due = Due(Load(rate, backlog), predictions)
     producer = Producer({"bootstrap.servers": kafka, **CLIENT_DEFAULTS, **_QUEUE, "log_level": "1"})
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
@@ -57,8 +68,8 @@ def send(kafka: str, topic: str, rate: float) -> dict[str, int]:
     start_s = time.monotonic()
     print(json.dumps({"start_s": start_s}), flush=True)
     while not stopped.is_set():
-        due = int((time.monotonic() - start_s) * rate)
-        while sent < due:
+        wanted = due(time.monotonic() - start_s)
+        while sent < wanted:
             made = event(sent)
             producer.produce(topic, encode_event(made), made.user_id.encode(), on_delivery=report)
             sent += 1
@@ -125,4 +136,4 @@ class Frontier(ReadingThread):
 
 
 if __name__ == "__main__":
-    print(json.dumps(send(sys.argv[1], sys.argv[2], float(sys.argv[3]))), flush=True)
+    print(json.dumps(send(**json.loads(sys.argv[1]))), flush=True)

@@ -1,4 +1,4 @@
-"""A steady stream through real workers, for the soak and the outage: servers, topics, producer and reader."""
+"""A stream through real workers, for the soak and the outage: servers, topics, producer and reader."""
 
 from __future__ import annotations
 
@@ -11,22 +11,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Final, cast
 
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import (
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    OffsetSpec,
-    ResourceType,
-)
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from benchmarks.support.faults.fleet import Worker
+from benchmarks.support.faults.load import Load, topic_ends
 from benchmarks.support.faults.shop import write_models
 from benchmarks.support.faults.steady import Frontier
 from foreclick.services import KafkaBroker, ValkeyServer, guard, local_services
@@ -36,7 +30,10 @@ from foreclick.topics import create_topics
 PATIENCE_S: Final = 240.0
 _PRODUCER_LOG: Final = "producer.log"
 _SEGMENT_BYTES: Final = 32 * 2**20
-_LATEST: Final = cast(OffsetSpec, OffsetSpec.latest())
+
+
+class NotKeptUpWith(Exception):
+    """The workers are slower than the load. The text begins with their last words."""
 
 
 @dataclass
@@ -51,30 +48,36 @@ class Stream:
     directory: Path
     producer: subprocess.Popen[bytes]
     producer_id: int
-    rate: float
+    load: Load
 
     def ends(self) -> list[tuple[int, int]]:
         """Return the end of each partition of the events topic. Raises KafkaException while Kafka is away."""
         admin = AdminClient({"bootstrap.servers": self.settings.kafka, "log_level": 1})
-        places = [TopicPartition(self.settings.events_topic, n) for n in range(self.settings.partitions)]
-        asked = admin.list_offsets(dict.fromkeys(places, _LATEST), request_timeout=10)
-        return [(place.partition, answer.result().offset) for place, answer in asked.items()]
+        return topic_ends(admin, self.settings.events_topic, self.settings.partitions)
 
     def waiting(self) -> int:
-        """Return how many events that were due have no prediction yet, those still with the producer too."""
-        due = int((time.monotonic() - self._start_s) * self.rate)
-        return due - self.frontier.count
+        """Return how many events have no prediction yet.
 
-    def wait_until_waiting(self, most: int, patience_s: float) -> float:
-        """Return the seconds until at most ``most`` events wait. Raises TimeoutError."""
-        return self._wait(lambda: self.waiting() <= most and self.frontier.count > 0, patience_s)
+        Of a rate those count that were due, be they with the producer still; of a backlog what was sent.
+        """
+        if self.load.backlog:
+            return sum(end for _, end in self.ends()) - self.frontier.count
+        return int((time.monotonic() - self._start_s) * self.load.rate) - self.frontier.count
+
+    def wait_until_kept_up_with(self, patience_s: float) -> float:
+        """Return the seconds until no more events wait than while the workers keep up.
+
+        Raises `NotKeptUpWith`.
+        """
+        most = self.load.kept_up_with
+        return self._wait(lambda: self.frontier.count > 0 and self.waiting() <= most, patience_s)
 
     def _wait(self, holds: Callable[[], bool], patience_s: float) -> float:
         started_s = time.monotonic()
         while not holds():
             if time.monotonic() - started_s > patience_s:
                 words = "\n\n".join(worker.last_words() for worker in self.workers)
-                raise TimeoutError(f"{self.waiting()} events wait after {patience_s} s\n{words}")
+                raise NotKeptUpWith(f"{words}\n\n{self.waiting():,} events wait after {patience_s:g} s")
             time.sleep(0.1)
         return time.monotonic() - started_s
 
@@ -125,7 +128,7 @@ class Stream:
 
 
 @contextmanager
-def running_stream(rate: float, workers: int) -> Iterator[Stream]:
+def running_stream(load: Load, workers: int) -> Iterator[Stream]:
     """Start all of it; the block runs once the workers keep up."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="foreclick-stream-")))
@@ -139,26 +142,32 @@ def running_stream(rate: float, workers: int) -> Iterator[Stream]:
         create_topics(settings)
         _small_segments(settings)
         frontier = stack.enter_context(Frontier(settings))
-        producer = stack.enter_context(_producer(settings, rate, directory))
+        producer = stack.enter_context(_producer(settings, load, directory))
         process_id = int(cast("IO[bytes]", producer.stdout).readline() or 0)
         stream = Stream(
-            settings, services.broker, services.valkey, [], frontier, directory, producer, process_id, rate
+            settings, services.broker, services.valkey, [], frontier, directory, producer, process_id, load
         )
         for number in range(workers):
             stream.workers.append(stack.enter_context(stream.new_worker(number)))
-        stream.wait_until_waiting(int(rate), PATIENCE_S)
+        stream.wait_until_kept_up_with(PATIENCE_S)
         yield stream
 
 
 @contextmanager
-def _producer(settings: Settings, rate: float, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _producer(settings: Settings, load: Load, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run the producer under the guard, and end it at the end."""
     program = [sys.executable, "-m", "benchmarks.support.faults.steady"]
-    words = [settings.kafka, settings.events_topic, str(rate)]
+    told = {
+        "kafka": settings.kafka,
+        "topic": settings.events_topic,
+        "predictions_topic": settings.predictions_topic,
+        "partitions": settings.partitions,
+        **asdict(load),
+    }
     with (
         (directory / _PRODUCER_LOG).open("wb") as log,
         subprocess.Popen(
-            [sys.executable, "-I", "-S", guard.__file__, "-", *program, *words],
+            [sys.executable, "-I", "-S", guard.__file__, "-", *program, json.dumps(told)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
