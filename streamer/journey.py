@@ -60,4 +60,4 @@ class Journey:
         """Return how many predictions are of users whose history is not whole."""
         if not self.partition.plan.history.cut:
             return 0
-        return sum(self.slots[user].partial for user, _ in self.scored.predictions)
+        return sum(self.slots[user].partial for user in self.scored.predictions.keys)

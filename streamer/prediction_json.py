@@ -5,7 +5,8 @@ The text of each is what `encode_prediction` would give, but for how a float is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -86,6 +87,30 @@ class Answers(NamedTuple):
     items: Ints
     scores: Floats
     purchases: Floats
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions as records: the key of each, its user's id, and its JSON, a piece of ``values``.
+
+    Iterating gives key and value.
+    """
+
+    keys: Sequence[bytes]
+    values: Texts
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        bounds = zip(self.values.starts.tolist(), self.values.ends.tolist(), strict=True)
+        for key, (start, end) in zip(self.keys, bounds, strict=True):
+            yield key, self.values.text[start:end].tobytes()
+
+    def part(self, first: int, end: int) -> Predictions:
+        """Return those from ``first`` to ``end``."""
+        text, starts, ends, longest = self.values
+        return Predictions(self.keys[first:end], Texts(text, starts[first:end], ends[first:end], longest))
 
 
 class Told(NamedTuple):
@@ -226,14 +251,14 @@ def tail_of(*, partial: bool, flags: Sequence[str] | None) -> bytes:
 
 def written(
     layout: Layout, scored_at_ms: int, told: Told, answers: Answers, catalogue: Texts, others: Texts
-) -> list[bytes]:
+) -> Texts:
     """Return the JSON of each of B predictions; see `write_predictions`."""
     out = np.empty(_most_bytes(layout, told, answers, catalogue, others), np.uint8)
     ends = np.empty(len(told.offsets), np.int64)
     write_predictions(layout, scored_at_ms, told, answers, catalogue, others, out, ends)
-    bounds = ends.tolist()
-    whole = out[: bounds[-1] if bounds else 0].tobytes()
-    return [whole[start:end] for start, end in zip([0, *bounds[:-1]], bounds, strict=True)]
+    out.flags.writeable = False  # as those of `texts_of`, so that a kernel is compiled once
+    starts = np.concatenate([np.zeros(1, np.int64), ends])[: len(ends)]
+    return Texts(out, starts, ends, int((ends - starts).max(initial=0)))
 
 
 def _most_bytes(layout: Layout, told: Told, answers: Answers, catalogue: Texts, others: Texts) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple, Protocol
@@ -13,6 +14,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from streamer.errors import PublishFailed
 from streamer.letter_headers import DETAIL_HEADER, REASON_HEADER, SOURCE_HEADER
 from streamer.profile import Profile
+from streamer.record_batches import record_batches
 from streamer.records import DeadLetter, SourcePartition
 from streamer.scoring import ScoredBatch
 
@@ -27,8 +29,8 @@ class Publisher(Protocol):
         ...
 
 
-_Record = tuple[bytes | None, bytes | None, int | None, list[tuple[str, bytes]]]
-"""Key, value, timestamp (None for the time at which it is published) and headers."""
+_Record = tuple[bytes | None, bytes | None, int, list[tuple[str, bytes]]]
+"""Key, value, timestamp and headers."""
 
 
 class _Filled(NamedTuple):
@@ -37,10 +39,7 @@ class _Filled(NamedTuple):
     producer: AIOKafkaProducer
     topic: str
     partition: int
-    builder: Any
-
-
-_NO_HEADERS: Final[list[tuple[str, bytes]]] = []
+    records: Any
 
 
 class KafkaPublisher:
@@ -113,17 +112,16 @@ class KafkaPublisher:
             letters = (_dead_letter(batch.source, letter) for letter in batch.dead_letters)
             for builder in _builders(self._compressor, letters):
                 yield _Filled(self._compressor, self._dead_letters_topic, partition, builder)
-        predictions = ((key, value, None, _NO_HEADERS) for key, value in batch.predictions)
-        for builder in _builders(self._producer, predictions):
-            yield _Filled(self._producer, self._predictions_topic, partition, builder)
+        for records in record_batches(batch.predictions, time.time_ns() // 1_000_000, BATCH_BYTES):
+            yield _Filled(self._producer, self._predictions_topic, partition, records)
 
     async def _send(self, filled: _Filled) -> asyncio.Future[Any]:
         """Hand in a record batch, and return the future of its ack."""
-        producer, topic, partition, builder = filled
+        producer, topic, partition, records = filled
         known = producer.client.cluster.partitions_for_topic(topic)
         if known is not None and partition not in known:
             await _learn_of(producer, topic, partition)
-        ack: asyncio.Future[Any] = await producer.send_batch(builder, topic, partition=partition)
+        ack: asyncio.Future[Any] = await producer.send_batch(records, topic, partition=partition)
         return ack
 
 

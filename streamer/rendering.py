@@ -15,7 +15,7 @@ from model_store.lookback import Lookback
 from model_store.own_items import OwnItems, own_items
 from model_store.served_heads import Heads
 from model_store.serving import ServedModel
-from streamer.prediction_json import Answers, Told, layout_of, tail_of, written
+from streamer.prediction_json import Answers, Predictions, Told, layout_of, tail_of, written
 from streamer.predictions import ModelVersion
 from streamer.records import SourcePartition
 from streamer.state import NO_NAMES
@@ -25,6 +25,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.floating]
 
 _NO_TEXTS = texts_of([])
+NO_PREDICTIONS = Predictions([], _NO_TEXTS)
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,13 @@ def render(
     next_items: NextItems | None,
     scored_at_ms: int,
     flags: Sequence[tuple[str, ...]] | None = None,
-) -> list[tuple[bytes, bytes]]:
-    """Return the key and the value of the record that carries each step's prediction.
+) -> Predictions:
+    """Return each step's prediction.
 
     ``source_of_step`` [steps] are places in ``sources``. Numbers are rounded to 6 decimals.
     """
     if not len(steps):
-        return []
+        return NO_PREDICTIONS
     tail_of_step, tails = _tails(steps, flags)
     horizon_ms = 0 if model.survival is None else model.survival.horizon_ms
     version = ModelVersion(model.name, model.version)
@@ -146,7 +147,7 @@ def render(
         _none(1) if outputs.purchases is None else outputs.purchases.astype(np.float64),
     )
     values = written(layout, scored_at_ms, told, answers, model.item_texts, others)
-    return list(zip(steps.keys, values, strict=True))
+    return Predictions(steps.keys, values)
 
 
 def _tails(steps: Steps, flags: Sequence[tuple[str, ...]] | None) -> tuple[Ints, list[bytes]]:

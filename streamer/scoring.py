@@ -22,6 +22,7 @@ from model_store.serving import ServedModel
 from model_store.stored_states import packed_states, states_at
 from model_store.windows import Rows
 from streamer.cleaning import gate_of
+from streamer.prediction_json import Predictions
 from streamer.profile import Profile
 from streamer.records import DeadLetter, SourcePartition
 from streamer.rendering import RenderingSettings, find_next_items, predict, render
@@ -46,7 +47,7 @@ class ScoredBatch:
 
     source: SourcePartition
     next_offset: int
-    predictions: list[tuple[bytes, bytes]]  # key, value
+    predictions: Predictions
     dead_letters: list[DeadLetter]
     duplicate_events: int
     states: dict[bytes, bytes] = field(repr=False)
@@ -122,7 +123,7 @@ def finish(
         ScoredBatch(
             batch.source,
             batch.next_offset,
-            predictions[plan.first_step : plan.end_step],
+            predictions.part(plan.first_step, plan.end_step),
             batch.dead_letters,
             batch.duplicate_events,
             kept,

@@ -9,11 +9,13 @@ from model_store.serving import ServedModel
 from producers.events import Event, EventType
 from streamer.memory import Slot
 from streamer.profile import Profile
+from streamer.record_batches import record_batches
 from streamer.records import DecodedBatch, SourcePartition
 from streamer.rendering import RenderingSettings
 from streamer.scoring import ScoringSettings, score_group
 
 _WARMING_MS: Final = 2**40
+_MANY_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True)
@@ -44,4 +46,5 @@ def warm(model: ServedModel) -> None:
         )
         batch = DecodedBatch(SourcePartition("warm", 0), number + 1)
         batch.events.append((b"warm", _WarmingRecord(number), event))
-        score_group(model, [(batch, {b"warm": slot})], settings, _WARMING_MS, Profile())
+        for scored in score_group(model, [(batch, {b"warm": slot})], settings, _WARMING_MS, Profile()):
+            record_batches(scored.predictions, _WARMING_MS, _MANY_BYTES)

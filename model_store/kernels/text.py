@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -33,11 +32,10 @@ class Texts(NamedTuple):
 
 def texts_of(pieces: Sequence[bytes]) -> Texts:
     """Return ``pieces`` as kernels read them."""
-    lengths = list(map(len, pieces))
-    ends = list(accumulate(lengths))
-    starts = np.array([0, *ends[:-1]] if ends else [], np.int64)
+    lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
+    ends = lengths.cumsum()
     text = np.frombuffer(b"".join(pieces), np.uint8)
-    return Texts(text, starts, np.array(ends, np.int64), max(lengths, default=0))
+    return Texts(text, ends - lengths, ends, int(lengths.max(initial=0)))
 
 
 def equal_texts(pieces: Bytes) -> Texts:

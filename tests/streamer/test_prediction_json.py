@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_store.kernels.text import json_strings
-from streamer.prediction_json import Answers, Told, layout_of, tail_of, written
+from streamer.prediction_json import Answers, Predictions, Told, layout_of, tail_of, written
 from streamer.predictions import (
     Churn,
     ModelVersion,
@@ -96,7 +96,8 @@ def in_one_pass(batch: list[Prediction], *, heads: bool) -> list[bytes]:
         np.array([one.purchase_in_session for one in batch if heads], np.float64),
     )
     layout = layout_of(MODEL, HORIZON_MS, ACTIONS, SOURCES, tuple(tails))
-    return written(layout, SCORED_AT_MS, told, answers, json_strings(CATALOGUE), json_strings(others))
+    values = written(layout, SCORED_AT_MS, told, answers, json_strings(CATALOGUE), json_strings(others))
+    return [value for _, value in Predictions([b""] * len(batch), values)]
 
 
 @pytest.mark.parametrize("heads", [True, False])
