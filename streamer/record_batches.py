@@ -16,7 +16,7 @@ from aiokafka.record.util import calc_crc32c
 
 from model_store.kernels import compiled_bare
 from model_store.kernels.text import Texts, put_text, texts_of
-from streamer.prediction_json import Predictions
+from streamer.rendered import Predictions
 
 Bytes = npt.NDArray[np.uint8]
 

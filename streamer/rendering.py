@@ -15,9 +15,10 @@ from model_store.lookback import Lookback
 from model_store.own_items import OwnItems, own_items
 from model_store.served_heads import Heads
 from model_store.serving import ServedModel
-from streamer.prediction_json import Answers, Predictions, Told, layout_of, tail_of, written
+from streamer.prediction_json import Answers, Told, layout_of, tail_of, written
 from streamer.predictions import ModelVersion
 from streamer.records import SourcePartition
+from streamer.rendered import Predictions
 from streamer.state import NO_NAMES
 from streamer.windowing import Steps
 

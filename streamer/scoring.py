@@ -22,9 +22,9 @@ from model_store.serving import ServedModel
 from model_store.stored_states import packed_states, states_at
 from model_store.windows import Rows
 from streamer.cleaning import gate_of
-from streamer.prediction_json import Predictions
 from streamer.profile import Profile
 from streamer.records import DeadLetter, SourcePartition
+from streamer.rendered import Predictions
 from streamer.rendering import RenderingSettings, find_next_items, predict, render
 from streamer.state import write_states
 from streamer.windowing import BatchPlan, Group, Steps, take_steps

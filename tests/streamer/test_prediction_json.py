@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_store.kernels.text import json_strings
-from streamer.prediction_json import Answers, Predictions, Told, layout_of, tail_of, written
+from streamer.prediction_json import Answers, Told, layout_of, tail_of, written
 from streamer.predictions import (
     Churn,
     ModelVersion,
@@ -21,6 +21,7 @@ from streamer.predictions import (
     encode_prediction,
 )
 from streamer.records import SourcePartition
+from streamer.rendered import Predictions
 
 MODEL = ModelVersion('gr"u', "0001-ä")
 SOURCES = (SourcePartition("topic", 0), SourcePartition('to"pic', 17))

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_store.kernels.text import texts_of
-from streamer.prediction_json import Predictions
 from streamer.record_batches import RecordBatch, record_batches
+from streamer.rendered import Predictions
 
 AT_MS = 1_764_000_000_000
 PRODUCER = (2**40 + 5, 3, 77)
@@ -63,6 +63,12 @@ def test_batches_hold_all_records_in_order_and_few_bytes(
     offsets = [offset for batch in batches for offset in range(batch.record_count())]
     assert [(offset, at_ms) for _, _, offset, at_ms in read(batches)] == [(one, AT_MS) for one in offsets]
     assert all(len(built(batch)) <= most_bytes for batch in batches if batch.record_count() > 1)
+
+
+def test_the_header_counts_among_a_batchs_bytes() -> None:
+    records = [(b"a", b"x" * 99)] * 2
+    # Each record takes 109 bytes, the header 61.
+    assert len(record_batches(predictions(records), AT_MS, 278)) == 2
 
 
 def test_more_records_than_a_byte_counts() -> None:
