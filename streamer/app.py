@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import socket
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import aclosing, closing
-from pathlib import Path
 from typing import cast
 
 import faust
@@ -71,7 +69,6 @@ class StreamerApp(faust.App):
         super().__init__(
             config.consumer_group,
             broker=[f"foreclick://{address}" for address in config.kafka.split(",")],
-            datadir=Path(tempfile.gettempdir()) / f"{config.consumer_group}-data",
             store="memory://",
             broker_session_timeout=config.session_timeout_ms / 1000,
             broker_heartbeat_interval=config.heartbeat_ms / 1000,
@@ -83,6 +80,9 @@ class StreamerApp(faust.App):
             topic_disable_leader=True,
             web_enabled=False,
         )
+
+    def _create_directories(self) -> None:
+        """Create none of Faust's: they would hold tables, and outlive the worker."""
 
     @property
     def pipeline(self) -> Pipeline:

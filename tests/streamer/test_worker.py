@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import signal
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,7 @@ def test_a_worker_without_topics_says_how_to_make_them(
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_that_is_told_to_stop_leaves_with_zero(
+def test_a_worker_that_is_told_to_stop_leaves_with_zero_and_nothing_behind(
     fresh_topics: Settings, tmp_path: Path, sent: signal.Signals
 ) -> None:
     promote_random_model(tmp_path, seed=1)
@@ -170,6 +171,8 @@ def test_a_worker_that_is_told_to_stop_leaves_with_zero(
         said, _ = worker.communicate(timeout=PATIENCE_S)
     assert worker.returncode == 0
     assert all(" INFO " in line for line in said.splitlines())
+    tables = f"{fresh_topics.consumer_group}-data"
+    assert not any((place / tables).exists() for place in (Path.cwd(), Path(tempfile.gettempdir())))
 
 
 def test_a_profile_is_one_line_of_json_with_every_step(fresh_topics: Settings, tmp_path: Path) -> None:
