@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from aiokafka.record.util import calc_crc32c
 
-from model_store.kernels import compiled_bare
+from model_store.kernels import compiled_bare, compiled_brief
 from model_store.kernels.text import Texts, put_text, texts_of
 from streamer.rendered import Predictions
 
@@ -78,7 +78,7 @@ def record_batches(predictions: Predictions, timestamp_ms: int, most_bytes: int)
     return batches
 
 
-@compiled_bare
+@compiled_brief
 def frame_records(keys: Texts, values: Texts, first: Any, end: Any, out: Bytes, at: Any) -> Any:
     """Write records ``first`` to ``end`` into ``out`` from ``at`` on; return where they end."""
     for number in range(first, end):
