@@ -28,8 +28,9 @@ _BEFORE_CRC: Final = struct.Struct(">qiibI")
 _BEHIND_CRC: Final = struct.Struct(">hiqqqhii")
 _HEADER_BYTES: Final = _BEFORE_CRC.size + _BEHIND_CRC.size
 _LENGTH_COUNTS_FROM: Final = 12
-# Five lengths and numbers of at most five bytes, attributes, a timestamp's delta, no headers.
-_MOST_BYTES_BESIDE: Final = 28
+# Attributes, timestamp delta and no headers take a byte each; three lengths and a number up to five.
+_BYTES_BESIDE: Final = 3
+_MOST_BYTES_BESIDE: Final = _BYTES_BESIDE + 4 * 5
 
 
 class RecordBatch:
@@ -85,7 +86,7 @@ def frame_records(keys: Texts, values: Texts, first: Any, end: Any, out: Bytes, 
         key_bytes = keys.ends[number] - keys.starts[number]
         value_bytes = values.ends[number] - values.starts[number]
         lengths = _number_bytes(number - first) + _number_bytes(key_bytes) + _number_bytes(value_bytes)
-        at = _put_number(out, at, 3 + lengths + key_bytes + value_bytes)
+        at = _put_number(out, at, _BYTES_BESIDE + lengths + key_bytes + value_bytes)
         out[at] = out[at + 1] = 0  # attributes; later than the batch's timestamp by
         at = _put_number(out, at + 2, number - first)
         at = put_text(out, _put_number(out, at, key_bytes), keys, number)

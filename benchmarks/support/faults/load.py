@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
-
-_LATEST: Final = cast(OffsetSpec, OffsetSpec.latest())
-_ANSWER_TIMEOUT_S: Final = 10
 _LOOK_S: Final = 0.1
 
 
@@ -47,10 +42,3 @@ class Due:
             self._looked_s = seconds
             self._events = self._predictions() + self._load.backlog
         return self._events
-
-
-def topic_ends(admin: AdminClient, topic: str, partitions: int) -> list[tuple[int, int]]:
-    """Return each partition of ``topic`` and its end. Raises KafkaException while Kafka is away."""
-    places = [TopicPartition(topic, number) for number in range(partitions)]
-    asked = admin.list_offsets(dict.fromkeys(places, _LATEST), request_timeout=_ANSWER_TIMEOUT_S)
-    return [(place.partition, answer.result().offset) for place, answer in asked.items()]

@@ -18,7 +18,8 @@ from typing import Final
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from benchmarks.support.faults.load import Due, Load, topic_ends
+from benchmarks.support.brokers import ends_by
+from benchmarks.support.faults.load import Due, Load
 from foreclick.demo.reading_thread import ReadingThread
 from foreclick.settings import Settings
 from producers.events import Event, EventType, encode_event
@@ -53,7 +54,7 @@ def send(
     admin = AdminClient({"bootstrap.servers": kafka, "log_level": 1})
 
     def predictions() -> int:
-        return sum(end for _, end in topic_ends(admin, predictions_topic, partitions))
+        return sum(place.offset for place in ends_by(admin, predictions_topic, partitions))
 
     due = Due(Load(rate, backlog), predictions)
     producer = Producer({"bootstrap.servers": kafka, **CLIENT_DEFAULTS, **_QUEUE, "log_level": "1"})

@@ -19,8 +19,9 @@ from typing import IO, Final, cast
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from benchmarks.support.brokers import ends_by
 from benchmarks.support.faults.fleet import Worker
-from benchmarks.support.faults.load import Load, topic_ends
+from benchmarks.support.faults.load import Load
 from benchmarks.support.faults.shop import write_models
 from benchmarks.support.faults.steady import Frontier
 from foreclick.services import KafkaBroker, ValkeyServer, guard, local_services
@@ -53,7 +54,8 @@ class Stream:
     def ends(self) -> list[tuple[int, int]]:
         """Return the end of each partition of the events topic. Raises KafkaException while Kafka is away."""
         admin = AdminClient({"bootstrap.servers": self.settings.kafka, "log_level": 1})
-        return topic_ends(admin, self.settings.events_topic, self.settings.partitions)
+        places = ends_by(admin, self.settings.events_topic, self.settings.partitions)
+        return [(place.partition, place.offset) for place in places]
 
     def waiting(self) -> int:
         """Return how many events have no prediction yet.
