@@ -12,8 +12,9 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Final
 
 from foreclick.errors import DiskFull, PortTaken, ServiceError
@@ -37,11 +38,12 @@ class ServiceProcess(ABC):
 
     ``directory`` is the service's own and outlives a `stop` or `kill`, so the next `start` goes on with the
     same data on the same port. With ``temporary`` it is removed when this process dies without stopping the
-    service.
+    service. ``variables`` are what the server's environment has beside `KEPT_VARIABLES`.
     """
 
     title: str
     port_option: str
+    variables: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, directory: Path, port: int, *, temporary: bool) -> None:
         self.directory = directory
@@ -116,6 +118,7 @@ class ServiceProcess(ABC):
         self.log_path.unlink(missing_ok=True)
         doomed = str(self.directory) if self._temporary else "-"
         environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        environment |= self.variables
         with self.log_path.open("wb") as log:
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", guard.__file__, doomed, *command],

@@ -80,6 +80,15 @@ def test_passwords_of_the_parent_stay_with_it(tmp_path: Path, monkeypatch: pytes
     assert "C.UTF-8" in said
 
 
+def test_a_program_has_the_variables_of_its_own_class(tmp_path: Path) -> None:
+    program = Program(tmp_path, RUNS_ON.format("import os; print(os.environ['TUNED'], flush=True)"))
+    program.variables = {"TUNED": "for many chunks"}
+    program.start()
+    said = program.log_path.read_text(encoding="utf-8")
+    program.stop()
+    assert "for many chunks" in said
+
+
 def test_stop_lets_a_program_finish_and_kill_does_not(tmp_path: Path) -> None:
     heed = "import atexit, signal; signal.signal(signal.SIGTERM, lambda *_: sys.exit()); "
     heed += "atexit.register(lambda: pathlib.Path('goodbye').touch())"
