@@ -77,18 +77,27 @@ def redis_bytes_of(settings: Settings, users: int, fill: Callable[[], None]) -> 
     """Return how much memory Redis holds for each of ``users`` behind ``fill``, once it has come to rest."""
     before = memory_at_rest_bytes(settings)
     fill()
-    _wait_for_rewriting(settings)
+    _rewrite_log(settings)
     return (memory_at_rest_bytes(settings) - before) / users
 
 
-def _wait_for_rewriting(settings: Settings) -> None:
-    """Return when Redis has rewritten its log of the filling: that takes a core from what is measured."""
+def _rewrite_log(settings: Settings) -> None:
+    """Let Redis rewrite its log of the filling. It would soon do so, with a core of what is measured.
+
+    Raises TimeoutError when it takes too long.
+    """
     client = redis.Redis.from_url(settings.redis)
     deadline_s = time.monotonic() + REWRITE_TIMEOUT_S
-    while time.monotonic() < deadline_s:
+    asked = False
+    while True:
         now: Any = client.info("persistence")
         if not now["aof_rewrite_in_progress"] and not now["aof_rewrite_scheduled"]:
-            break
+            if asked:
+                break
+            client.bgrewriteaof()
+            asked = True
+        elif time.monotonic() > deadline_s:
+            raise TimeoutError(f"Redis did not rewrite its log in {REWRITE_TIMEOUT_S:g} s")
         time.sleep(REWRITE_LOOK_S)
     client.close()
 
