@@ -3,9 +3,10 @@
 Events are sent on a schedule that waits for nothing; a latency runs from the moment at which an event was
 due to the moment at which a reader of its own sees its prediction, so a stall is not hidden. The echo is
 librdkafka in Python: it consumes an event and produces a record as large as a prediction. Each rate runs ours
-and the echo in turn, several rounds. Users have the windows of a worker that has long been running. Then the
-worker is left alone, to see what it costs idle, and last a new model is promoted under load. Kafka, Valkey,
-the worker, the sender and the reader share the machine's cores.
+and the echo in turn, several rounds. Users have the windows of a worker that has long been running, and the
+broker is warmed before, as one that has run for days: Java compiles while it works. Then the worker is left
+alone, to see what it costs idle, and last a new model is promoted under load. Kafka, Valkey, the worker, the
+sender and the reader share the machine's cores.
 
     python -m benchmarks.latency --picture latency.svg
     python -m benchmarks.latency --rates 100,2000 --seconds 5 --rounds 1
@@ -48,6 +49,7 @@ from model_store.artifacts import ModelStore
 
 SAMPLE_USERS = 300
 SETTLE_S = 3.0
+WARMING_RATE = 2_000.0
 
 
 @dataclass
@@ -64,7 +66,7 @@ def main() -> None:
     end_on_sigterm_as_on_ctrl_c()
     workload = Workload(1, arguments.users, arguments.items, start_ms=time.time_ns() // 1_000_000)
     runs = Runs(defaultdict(list), defaultdict(list))
-    with tempfile.TemporaryDirectory() as directory, local_services() as services:
+    with tempfile.TemporaryDirectory() as directory, local_services(long_lived=True) as services:
         scratch = Path(directory)
         models = scratch / "models"
         version, successor = _models(models, arguments)
@@ -78,6 +80,7 @@ def main() -> None:
                 settings.kafka, settings.consumer_group, events, settings.partitions, 1, child.check
             )
             warm(settings, workload, child.check)
+            _warm_broker(settings, arguments.warming_seconds, workload, child)
             for number in range(arguments.rounds):
                 for rate in arguments.rates:
                     _round(number, rate, runs, settings, arguments, scratch, child, workload)
@@ -116,12 +119,20 @@ def _arguments() -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("--rates", type=numbers, default=[100.0, 1000.0, 2000.0, 5000.0], help="events/s")
     options.add_argument("--seconds", type=float, default=10.0, help="of each rate in a round, after warming")
+    options.add_argument("--warming-seconds", type=float, default=60.0, help="for the broker")
     options.add_argument("--idle-seconds", type=float, default=20.0)
     options.add_argument("--promotion-rate", type=float, default=5000.0, help="events/s; 0 leaves it out")
     options.add_argument("--promotion-seconds", type=float, default=30.0)
     add_common_size(options)
     add_course(options)
     return options.parse_args()
+
+
+def _warm_broker(settings: Settings, seconds: float, workload: Workload, child: Child) -> None:
+    """Load the broker until Java has compiled what it does, as it has where one runs for days."""
+    places = settings.events_topic, settings.predictions_topic
+    run = paced_run(settings, *places, WARMING_RATE, seconds, _now(workload), check=child.check)
+    print(f"warming, {seconds:g} s at {WARMING_RATE:g} events/s: {_said(run)}", flush=True)
 
 
 def _models(root: Path, arguments: argparse.Namespace) -> tuple[str, str]:

@@ -51,13 +51,15 @@ def local_services(
     *,
     kafka_port: int = 0,
     redis_port: int = 0,
+    long_lived: bool = False,
 ) -> Iterator[Services]:
     """Start the services that the settings name no address for, and stop them at the end.
 
     ``settings`` are read from the environment when not given, so ``FORECLICK_KAFKA`` and
     ``FORECLICK_REDIS`` win over embedded services. Data are kept in ``data_directory``, or in a temporary
-    directory that is removed. A port of 0 is any free one. Raises `ServiceError` when a service does not
-    start; the other is stopped then.
+    directory that is removed. A port of 0 is any free one. ``long_lived`` ones need more for a start, and
+    less after some minutes of load. Raises `ServiceError` when a service does not start; the other is
+    stopped then.
     """
     settings = settings or load_settings({}, os.environ)
     with ExitStack() as stack:
@@ -66,7 +68,9 @@ def local_services(
         cache = settings.cache_directory or user_cache()
         broker = valkey = None
         if not settings.kafka:
-            broker = KafkaBroker(place.absolute() / "kafka", kafka_port, cache, temporary=temporary)
+            broker = KafkaBroker(
+                place.absolute() / "kafka", kafka_port, cache, temporary=temporary, long_lived=long_lived
+            )
         if not settings.redis:
             valkey = ValkeyServer(place.absolute() / "valkey", redis_port, temporary=temporary)
         _start([service for service in (broker, valkey) if service], stack, temporary=temporary)
