@@ -124,6 +124,11 @@ class StreamerApp(faust.App):
         if self._pipeline is not None:
             await self._pipeline.wait_for_room()
 
+    def hand_over(self) -> None:
+        """Note that a fetch is on its way to the agent."""
+        if self._pipeline is not None:
+            self._pipeline.expect()
+
     async def give_up(self) -> None:
         """Let batches in flight end, then own nothing."""
         if self._pipeline is not None:

@@ -85,12 +85,17 @@ class Pipeline:
 
     async def revoke(self, timeout_s: float) -> None:
         """Own nothing any more. What is in flight may end within ``timeout_s``; the rest is dropped."""
+        self._room.arrive()  # a fetch on its way here may be dropped
         await self.drain(timeout_s)
         self.owned.give_up()
 
     async def wait_for_room(self) -> None:
         """Return when so little is in flight that more may be fetched."""
         await self._room.wait()
+
+    def expect(self) -> None:
+        """Note that a fetch is on its way to `submit`: until it is here, or `revoke`, there is no room."""
+        self._room.expect()
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until nothing is in flight, for at most ``timeout_s``."""
@@ -104,6 +109,7 @@ class Pipeline:
 
         It never waits: ask `wait_for_room` before fetching more.
         """
+        self._room.arrive()
         serving = self._scorer.model
         together, stages = list[Journey](), Stages()
         for batch in fetch:

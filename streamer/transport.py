@@ -53,6 +53,10 @@ class BatchApp(Protocol):
         """Return when more may be fetched."""
         ...
 
+    def hand_over(self) -> None:
+        """Note that a fetch is on its way to the agent."""
+        ...
+
     def commit_floor(self, partition: int) -> int:
         """Return the offset of ``partition`` below which nothing may be committed any more."""
         ...
@@ -179,6 +183,8 @@ class BatchConsumer(LeanConsumer):
         assigned = self.assignment()
         owned = [tp for tp in fetched if tp in assigned]
         if owned and not self.should_stop:
+            # The agent's task has it later; until then nothing says that something is under way.
+            cast(BatchApp, self.app).hand_over()
             yield owned[0], self._to_message(owned[0], [batch for tp in owned for batch in fetched[tp]])
 
     def _to_message(self, tp: TP, fetch: list[FetchedBatch]) -> ConsumerMessage:

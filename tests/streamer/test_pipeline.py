@@ -255,6 +255,25 @@ def test_nothing_is_written_for_a_partition_that_was_revoked_in_the_midst_of_it(
     run(scenario)
 
 
+def test_there_is_room_again_once_a_fetch_that_was_handed_over_is_here_or_dropped() -> None:
+    async def scenario() -> None:
+        async with Worker(InMemoryWindowStore(), Topic(), log_of(4)) as worker:
+            pipeline = worker.pipeline
+
+            async def submit_nothing() -> None:
+                pipeline.submit([], lambda _: None)
+
+            for arrive in (submit_nothing, partial(pipeline.revoke, 0.0)):
+                pipeline.expect()
+                room = asyncio.create_task(pipeline.wait_for_room())
+                await asyncio.sleep(0)
+                assert not room.done()
+                await arrive()
+                await asyncio.wait_for(room, timeout=5.0)
+
+    run(scenario)
+
+
 def test_a_partition_that_is_revoked_while_it_seeks_stays_given_up() -> None:
     async def scenario() -> None:
         store, topic, log = InMemoryWindowStore(), Topic(), log_of(12)

@@ -55,6 +55,35 @@ def test_the_limit_on_fetches_holds_for_small_ones_too() -> None:
     assert not is_open(room)
 
 
+@pytest.mark.parametrize("under_way", [0, 600])
+def test_nothing_more_may_come_while_a_fetch_is_expected(under_way: int) -> None:
+    expecting, arrived = Room(max_fetches=3, max_events=1_000), Room(max_fetches=3, max_events=1_000)
+    for room in (expecting, arrived):
+        if under_way:
+            room.take(under_way)
+        room.expect()
+    arrived.arrive()
+    assert not is_open(expecting)
+    assert is_open(arrived)
+
+
+def test_who_waits_is_not_let_in_by_an_arrival_that_takes_the_room() -> None:
+    async def scenario() -> None:
+        room = Room(max_fetches=3, max_events=1_000)
+        room.expect()
+        waiting = asyncio.create_task(room.wait())
+        await asyncio.sleep(0)
+        room.arrive()
+        room.take(1)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        room.give_back(1)
+        await asyncio.wait_for(waiting, timeout=5.0)
+
+    asyncio.run(scenario())
+
+
 def test_who_waits_goes_on_when_enough_was_given_back() -> None:
     async def scenario() -> None:
         room = Room(max_fetches=3, max_events=1_000)

@@ -41,13 +41,18 @@ class Resuming(BatchConsumer):
     """A consumer whose flow is stopped when a fetch of two partitions arrives; one was taken away by then."""
 
     def __init__(self) -> None:
-        self.app = cast(Any, SimpleNamespace(wait_for_room=self.at_once, consumer_generation_id=1))
+        self.handed_over = 0
+        told = {"wait_for_room": self.at_once, "hand_over": self.count, "consumer_generation_id": 1}
+        self.app = cast(Any, SimpleNamespace(**told))
         self.can_resume_flow = asyncio.Event()
         self.flow_active = False
         self.asked_to_resume = False
 
     async def at_once(self) -> None:
         pass
+
+    def count(self) -> None:
+        self.handed_over += 1
 
     async def _wait_next_records(self, _timeout: float) -> Any:
         return {TP("events", n): [batch([record(7, event("e7"))], partition=n)] for n in (0, 1)}, None
@@ -65,10 +70,12 @@ class Resuming(BatchConsumer):
 
 
 def test_what_arrives_during_a_rebalance_waits_for_its_end() -> None:
-    async def scenario() -> list[tuple[TP, Any]]:
-        return [(tp, message.value) async for tp, message in Resuming().getmany(1.0)]
+    async def scenario() -> list[tuple[TP, Any, int]]:
+        consumer = Resuming()
+        return [(tp, message.value, consumer.handed_over) async for tp, message in consumer.getmany(1.0)]
 
-    ((tp, fetch),) = asyncio.run(scenario())
+    ((tp, fetch, handed_over),) = asyncio.run(scenario())
+    assert handed_over == 1
     assert tp == TP("events", 1)
     assert [one.partition for one in fetch] == [1]
 
