@@ -17,7 +17,7 @@ MAX_MEMORY: Final = "1gb"
 # The packaged server allocates with glibc, whose shelves for chunks that were just freed hold 7 of each size.
 # A group's write needs and frees thousands of each: 40 % of the server's CPU went into looking for them.
 # Another C library does not read this.
-ALLOCATOR: Final = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=65535:glibc.malloc.tcache_max=2048"}
+ALLOCATOR: Final = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=65535"}
 
 
 class ValkeyServer(ServiceProcess):
