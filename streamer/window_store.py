@@ -7,7 +7,6 @@ is asked once for all.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from streamer.errors import StaleOwner, StoreUnavailable
+from streamer.guarded_write import GUARDED_WRITE, GUARDED_WRITE_SHA
 from streamer.records import SourcePartition
 from streamer.redis_link import RedisLink
 
@@ -26,26 +26,6 @@ MAX_CONNECTIONS: Final = 8
 # Stands in place of an offset while a partition's states are deleted: nobody may read or write them then.
 BEING_EMPTIED: Final = -1
 _REDIS_ERRORS: Final = (RedisError, RedisClusterException)
-
-# KEYS: of each partition its offset, then its users. ARGV: the time to live in ms, then of each partition the
-# expected offset ("" for none), the new one, the number of users, and their states. The reply has the offset
-# at which each partition stands now.
-_GUARDED_WRITE: Final = """
-local standing, key, argument = {}, 1, 2
-while key <= #KEYS do
-  local found = redis.call('GET', KEYS[key]) or ''
-  local users = tonumber(ARGV[argument + 2])
-  if found == ARGV[argument] then
-    for i = 1, users do redis.call('SET', KEYS[key + i], ARGV[argument + 2 + i], 'PX', ARGV[1]) end
-    found = ARGV[argument + 1]
-    redis.call('SET', KEYS[key], found)
-  end
-  standing[#standing + 1] = found
-  key, argument = key + 1 + users, argument + 3 + users
-end
-return standing
-"""
-_GUARDED_WRITE_SHA: Final = hashlib.sha1(_GUARDED_WRITE.encode(), usedforsecurity=False).hexdigest()
 
 
 class Question(NamedTuple):
@@ -209,9 +189,9 @@ class RedisWindowStore:
     async def _evaluate(self, key_count: int, values: list[bytes | str]) -> list[bytes]:
         found: list[bytes]
         try:
-            found = await self._ask("EVALSHA", _GUARDED_WRITE_SHA, key_count, *values)
+            found = await self._ask("EVALSHA", GUARDED_WRITE_SHA, key_count, *values)
         except NoScriptError:
-            found = await self._ask("EVAL", _GUARDED_WRITE, key_count, *values)
+            found = await self._ask("EVAL", GUARDED_WRITE, key_count, *values)
         return found
 
     def _root(self, source: SourcePartition) -> bytes:

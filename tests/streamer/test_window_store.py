@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 
 import pytest
+import redis
 
 from streamer.errors import StaleOwner, StoreUnavailable
 from streamer.records import SourcePartition
@@ -163,19 +164,39 @@ def test_a_refused_write_stops_none_that_goes_with_it(run: Runner, stale_first: 
     run(scenario)
 
 
-def test_states_expire_and_the_offset_stays(redis_url: str, unique_prefix: str) -> None:
-    import redis
+@pytest.fixture(params=["+@all", "+@all -msetex"])
+def url_of_permitted(request: pytest.FixtureRequest, redis_url: str, unique_prefix: str) -> Iterator[str]:
+    """Give the server's address for a user who may call every command, and for one without MSETEX.
 
-    async def scenario() -> None:
-        async with aclosing(RedisWindowStore.connect(redis_url, unique_prefix, 7_000, 5_000, {})) as store:
-            await write(store, SOURCE, None, 5, {b"ann": b"one"})
+    An older server knows no MSETEX at all.
+    """
+    with redis.Redis.from_url(redis_url) as client:
+        client.execute_command(
+            "ACL", "SETUSER", unique_prefix, "on", ">known", "~*", *request.param.split(" ")
+        )
+        yield redis_url.replace("redis://", f"redis://{unique_prefix}:known@")
+        client.acl_deluser(unique_prefix)
 
-    asyncio.run(scenario())
+
+@pytest.mark.parametrize("users", [1, 500, 501, 1_203])
+def test_all_states_are_stored_and_expire_while_the_offset_stays(
+    url_of_permitted: str, redis_url: str, unique_prefix: str, users: int
+) -> None:
+    states = {b"user-%d" % n: b"state of %d" % n for n in range(users)}
+
+    async def scenario() -> Snapshot:
+        connected = RedisWindowStore.connect(url_of_permitted, unique_prefix, 7_000, 5_000, {})
+        async with aclosing(connected) as store:
+            await write(store, SOURCE, None, 5, states)
+            return await read(store, SOURCE, list(states))
+
+    assert asyncio.run(scenario()) == Snapshot(5, list(states.values()))
     with redis.Redis.from_url(redis_url) as client:
         times_to_live = {key: client.pttl(key) for key in client.keys(f"{unique_prefix}*")}
     root = f"{unique_prefix}{{topicid0.3}}".encode()
-    assert times_to_live[root] == -1
-    assert 0 < times_to_live[root + b"ann"] <= 7_000
+    assert times_to_live.pop(root) == -1
+    assert set(times_to_live) == {root + user for user in states}
+    assert all(0 < left_ms <= 7_000 for left_ms in times_to_live.values())
 
 
 def test_a_server_that_is_not_there_is_unavailable(unused_tcp_port: int) -> None:
