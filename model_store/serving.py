@@ -21,6 +21,7 @@ from model_store.errors import FileCorruptError
 from model_store.item_index import ItemIndex, load_item_index
 from model_store.kernels.text import json_strings
 from model_store.own_items import OWN_EVENTS, OwnItems
+from model_store.pauses import Pause, no_pause
 from model_store.ranking import ItemRanking
 from model_store.recurrent_body import RecurrentBody
 from model_store.served_heads import Heads, served_heads
@@ -218,47 +219,67 @@ class ServedModel:
         return self._ranking.logits_of(heads.query, heads.own, own, items)
 
 
-def load_served_model(store: ModelStore, name: str, version: str, *, exact: bool = False) -> ServedModel:
+def load_served_model(
+    store: ModelStore,
+    name: str,
+    version: str,
+    *,
+    exact: bool = False,
+    pause: Pause = no_pause,
+) -> ServedModel:
     """Return one version of a model, its files verified against their manifest.
 
-    ``exact`` asks for exact next items whatever the catalogue's size. From here on faiss searches with one
-    thread in this process, since a worker scales by processes, and no signal breaks a search off. Raises
-    `ArtifactError`.
+    ``exact`` asks for exact next items whatever the catalogue's size. ``pause`` is called between any two
+    parts of some milliseconds, for those who share the interpreter's lock with something urgent. From here
+    on faiss searches with one thread in this process, since a worker scales by processes, and no signal
+    breaks a search off. Raises `ArtifactError`.
     """
     faiss.omp_set_num_threads(1)
     # To look for signals it would take the interpreter's lock hundreds of times in a search, and wait for it.
     faiss.InterruptCallback.clear_instance()  # type: ignore[attr-defined]
-    return served_model_in(store.path(name, version), name, version, exact=exact)
+    directory = store.path(name, version)
+    pause()
+    return served_model_in(directory, name, version, exact=exact, pause=pause)
 
 
-def served_model_in(directory: Path, name: str, version: str, *, exact: bool = False) -> ServedModel:
+def served_model_in(
+    directory: Path, name: str, version: str, *, exact: bool = False, pause: Pause = no_pause
+) -> ServedModel:
     """Return the model whose files stand in ``directory``, without verifying a manifest.
+
+    For ``exact`` and ``pause`` see `load_served_model`.
 
     Raises `FileAbsentError` or `FileCorruptError`.
     """
     if (directory / ENSEMBLE_FILE).exists():
         from model_store.ensemble.artifact import load_ensemble  # which is made of models of this module
 
-        return load_ensemble(directory, name, version, exact=exact)
+        return load_ensemble(directory, name, version, exact=exact, pause=pause)
     specification = load_specification(directory)
     weights = load_weights(directory, specification)
+    pause()
     broken = sorted(key for key, value in weights.items() if not np.isfinite(value).all())
     if broken:
         raise FileCorruptError(f"{directory} holds numbers that are not finite in {', '.join(broken)}")
+    pause()
     encoder = Encoder.load(directory)
+    pause()
     if (len(encoder.items), len(encoder.categories)) != (
         specification.item_count,
         specification.category_count,
     ):
         raise FileCorruptError(f"{directory} holds the encoder of another network: train the model again")
     index = load_item_index(directory, weights["item_vectors"], exact=exact)
+    pause()
     body = _window_body(directory, specification, encoder)
     purchase = SessionPurchase.load(directory, feature_count(specification))
     fingerprint = state_fingerprint(directory, specification, weights)
+    pause()
     churn = ChurnCorrection.load(directory, len(specification.hazard_edges_ms))
     actions = len(specification.action_names)
     companion = Companion.load(directory, encoder, actions)
     parts = (specification, weights, encoder, index, body, purchase, churn, companion)
+    pause()
     return ServedModel(name, version, fingerprint, *parts)
 
 

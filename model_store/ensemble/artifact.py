@@ -17,6 +17,7 @@ from model_store.ensemble.model import EnsembleModel
 from model_store.ensemble.neighbours import Neighbours
 from model_store.errors import FileAbsentError, FileCorruptError
 from model_store.export import SEARCHED_DIRECTORY
+from model_store.pauses import Pause, no_pause
 from model_store.serving import ServedModel, served_model_in
 from model_store.specification import ENSEMBLE_FILE
 
@@ -52,7 +53,9 @@ def save_ensemble(
     (directory / ENSEMBLE_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(description), indent=1))
 
 
-def load_ensemble(directory: Path, name: str, version: str, *, exact: bool = False) -> EnsembleModel:
+def load_ensemble(
+    directory: Path, name: str, version: str, *, exact: bool = False, pause: Pause = no_pause
+) -> EnsembleModel:
     """Return the ensemble in ``directory``. Raises as `served_model_in`."""
     try:
         content = (directory / ENSEMBLE_FILE).read_bytes()
@@ -69,7 +72,7 @@ def load_ensemble(directory: Path, name: str, version: str, *, exact: bool = Fal
     except (msgspec.DecodeError, KeyError, ValueError, OSError) as error:
         raise FileCorruptError(f"{directory} holds no readable ensemble ({error}): {_CURE}") from error
     members = [
-        served_model_in(directory / _member(number), name, version, exact=exact)
+        served_model_in(directory / _member(number), name, version, exact=exact, pause=pause)
         for number in range(len(description.networks))
     ]
     names = feature_names(len(members), tables)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from model_store.artifacts import ModelStore
+from model_store.pauses import Pause, no_pause
 from streamer.errors import ModelUnavailable
 from streamer.profile import Profile
 from streamer.reload import ModelWatcher, load_champion
@@ -22,8 +23,8 @@ def scorer_of(root: Path) -> Scorer:
     return Scorer(load_champion(root, "gru", "champion"), settings, 100, lambda: 0, Profile())
 
 
-def look(scorer: Scorer, root: Path) -> None:
-    asyncio.run(ModelWatcher(scorer, root, "gru", "champion", 1_000).look())
+def look(scorer: Scorer, root: Path, pause: Pause = no_pause) -> None:
+    asyncio.run(ModelWatcher(scorer, root, "gru", "champion", 1_000, pause=pause).look())
 
 
 def test_a_promoted_version_is_swapped_in(tmp_path: Path) -> None:
@@ -32,6 +33,17 @@ def test_a_promoted_version_is_swapped_in(tmp_path: Path) -> None:
     second = promote_random_model(tmp_path, seed=2)
     look(scorer, tmp_path)
     assert scorer.model.version == second
+
+
+def test_a_promoted_version_is_loaded_in_parts(tmp_path: Path) -> None:
+    promote_random_model(tmp_path, seed=1)
+    scorer, served_at_pauses = scorer_of(tmp_path), list[str]()
+    first = scorer.model.version
+    promote_random_model(tmp_path, seed=2)
+    look(scorer, tmp_path, lambda: served_at_pauses.append(scorer.model.version))
+    # Behind the manifest, the weights, the encoder, the index, the network and the heads.
+    assert len(served_at_pauses) >= 6
+    assert set(served_at_pauses) == {first}
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "missing"])
