@@ -86,20 +86,21 @@ def _rewrite_log(settings: Settings) -> None:
 
     Raises TimeoutError when it takes too long.
     """
-    client = redis.Redis.from_url(settings.redis)
+    with redis.Redis.from_url(settings.redis) as client:
+        _wait_for_rewriting(client)
+        client.bgrewriteaof()
+        _wait_for_rewriting(client)
+
+
+def _wait_for_rewriting(client: redis.Redis) -> None:
     deadline_s = time.monotonic() + REWRITE_TIMEOUT_S
-    asked = False
     while True:
         now: Any = client.info("persistence")
         if not now["aof_rewrite_in_progress"] and not now["aof_rewrite_scheduled"]:
-            if asked:
-                break
-            client.bgrewriteaof()
-            asked = True
-        elif time.monotonic() > deadline_s:
+            return
+        if time.monotonic() > deadline_s:
             raise TimeoutError(f"Redis did not rewrite its log in {REWRITE_TIMEOUT_S:g} s")
         time.sleep(REWRITE_LOOK_S)
-    client.close()
 
 
 def own_settings(settings: Settings, name: str) -> Settings:

@@ -39,8 +39,9 @@ def up(
     """
     end_on_sigterm_as_on_ctrl_c()
     try:
-        ports = {"kafka_port": kafka_port, "redis_port": redis_port}
-        with local_services(data, settings, **ports, long_lived=True) as running:
+        with local_services(
+            data, settings, kafka_port=kafka_port, redis_port=redis_port, long_lived=True
+        ) as running:
             if running.broker:
                 typer.echo(f"export FORECLICK_KAFKA={running.kafka}")
             if running.valkey:
